@@ -1,0 +1,309 @@
+"""A broker that trades on the bars it is shown: for back-tests, samples and replays.
+
+It is a function of its calls: no clock, no chance, exact decimals. Showing it the same market
+events and sending it the same commands in the same order gives the same replies, which is how
+a restarted desk gets its broker back (`reply_key` says which replies it has already).
+
+One rule orders everything: a command takes effect at the latest instant the broker was shown,
+after all that the bar which ended there has filled. The fill at the close of bar K therefore
+waits, unseen, until the desk has reacted to K; the first command after that, or the next
+market event, brings it out, stamped with the end of K.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from decimal import Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
+from typing import Literal
+
+from mqd.ground.errors import DuplicateOrderError, SettingsError
+from mqd.model.command import CancelOrder, Command, SubmitOrder
+from mqd.model.event import (
+    BarClosed,
+    BrokerEvent,
+    Event,
+    OrderAcknowledged,
+    OrderCancelled,
+    OrderExpired,
+    OrderFilled,
+    OrderRejected,
+    SessionClosed,
+    SessionOpened,
+)
+
+FillAt = Literal["close", "next-open"]
+
+MARKET_CLOSED = "MARKET_CLOSED"
+UNSUPPORTED_ORDER = "UNSUPPORTED_ORDER"
+TOO_MANY_ORDERS = "TOO_MANY_ORDERS"
+INSUFFICIENT_QTY = "INSUFFICIENT_QTY"
+SIMULATED_REJECT = "SIMULATED_REJECT"
+
+MOST_WORKING_ORDERS = 1_000
+
+_ZERO = Decimal(0)
+_BASIS_POINTS = Decimal(10_000)
+_INFINITY = float("inf")
+
+# Sums and products of any float64 prices fit; what would not is an error, never a rounding.
+_EXACT = Context(prec=2_000, traps=[Inexact, InvalidOperation, Overflow, DivisionByZero])
+
+
+@dataclass(frozen=True, slots=True)
+class SimulationSettings:
+    """How the simulated market treats an order; the defaults are the kindest market there is.
+
+    `fill` is where a market order trades: the close of the bar it was decided on, or the next
+    open. `slippage_bps` worsens every price. An order trades at most `largest_fill_shares` a bar,
+    the rest on the following bars (None: no limit). Every `reject_every`-th entry is rejected
+    (0: none; an entry refused for another reason is not counted). `fee_per_share_usd` is charged
+    on every fill.
+
+    Raises:
+        SettingsError: a value cannot be used; the message names the field.
+    """
+
+    fill: FillAt = "close"
+    slippage_bps: Decimal = _ZERO
+    largest_fill_shares: Decimal | None = None
+    reject_every: int = 0
+    fee_per_share_usd: Decimal = _ZERO
+
+    def __post_init__(self) -> None:
+        if self.fill not in {"close", "next-open"}:
+            raise SettingsError(f"fill is {self.fill!r}, expected close or next-open")
+        if not (_is_number(self.slippage_bps) and 0 <= self.slippage_bps < _BASIS_POINTS):
+            raise SettingsError(
+                f"slippage_bps is {self.slippage_bps!r}, expected a decimal from 0 to under 10000"
+            )
+        largest = self.largest_fill_shares
+        if largest is not None and not (_is_number(largest) and largest > 0):
+            raise SettingsError(
+                f"largest_fill_shares is {largest!r}, expected a decimal above 0, or none"
+            )
+        if type(self.reject_every) is not int or self.reject_every < 0:
+            raise SettingsError(
+                f"reject_every is {self.reject_every!r}, expected a whole number from 0"
+            )
+        if not (_is_number(self.fee_per_share_usd) and self.fee_per_share_usd >= 0):
+            raise SettingsError(
+                f"fee_per_share_usd is {self.fee_per_share_usd!r}, expected a decimal from 0"
+            )
+
+
+@dataclass(slots=True)
+class _WorkingOrder:
+    """An acknowledged order with shares still to trade."""
+
+    order: SubmitOrder
+    sent_ns: int
+    remaining_qty: Decimal
+    broker_order_id: str = field(init=False)
+    parts: int = 0
+
+    def __post_init__(self) -> None:
+        self.broker_order_id = f"sim-{self.order.client_order_id}"
+
+
+def reply_key(event: BrokerEvent) -> tuple[str, str, str]:
+    """What tells one reply from every other: its kind, client order id and execution id or ''."""
+    execution_id = event.execution_id if isinstance(event, OrderFilled) else ""
+    return type(event).__name__, event.client_order_id, execution_id
+
+
+class SimulatedBroker:
+    """Takes market day orders in regular sessions and fills them on accepted bars; no shorting.
+
+    Asked to cancel an order that it does not know or that has ended, it says nothing, as a real
+    broker's refusal of such a request is no news about the order.
+    """
+
+    def __init__(self, settings: SimulationSettings) -> None:
+        slippage = settings.slippage_bps
+        self._settings = settings
+        self._price_factor = {
+            "buy": _EXACT.add(_BASIS_POINTS, slippage).scaleb(-4, _EXACT),
+            "sell": _EXACT.subtract(_BASIS_POINTS, slippage).scaleb(-4, _EXACT),
+        }
+        self._now_ns = 0
+        self._session_date: str | None = None
+        self._last_bar: dict[str, BarClosed] = {}  # accepted bars of the open session
+        self._bar_to_fill: BarClosed | None = None  # its close has not been traded on yet
+        self._seen_ids: set[str] = set()
+        self._working: dict[str, _WorkingOrder] = {}
+        self._entries = 0
+        self._positions: dict[str, Decimal] = {}
+        self._cash_delta_usd = _ZERO
+        self._outgoing: deque[BrokerEvent] = deque()
+
+    @property
+    def cash_delta_usd(self) -> Decimal:
+        """What all fills and fees together did to the account's cash, in USD, exact."""
+        return self._cash_delta_usd
+
+    def position(self, symbol: str) -> Decimal:
+        """Shares held of `symbol`: the sum of its fills."""
+        return self._positions.get(symbol, _ZERO)
+
+    def replies(self) -> Iterator[BrokerEvent]:
+        """The replies that are ready, in order, with those that commands sent meanwhile cause."""
+        while self._outgoing:
+            yield self._outgoing.popleft()
+
+    def observe(self, event: Event, *, accepted: bool) -> None:
+        """Take in a market event before the desk reacts to it; other events change nothing.
+
+        First the close of the bar before is traded on. An accepted bar then trades at its open
+        (fill next-open) or waits to be traded on at its close; a session's end expires orders.
+        """
+        if not isinstance(event, (BarClosed, SessionOpened, SessionClosed)):
+            return
+        self._fill_at_close()
+        self._now_ns = max(self._now_ns, event.at_ns)
+        if isinstance(event, BarClosed):
+            if accepted and self._session_date is not None:
+                self._take_bar(event)
+        elif isinstance(event, SessionClosed):
+            self._end_session(None)
+        elif event.date != self._session_date:
+            self._end_session(event.date)
+
+    def send(self, command: Command) -> None:
+        """Take one durable command; its effect comes out of `replies`.
+
+        Raises:
+            DuplicateOrderError: the order's id was sent before; that first order is untouched.
+        """
+        # Before any effect: a refused request must not move anything, not even a waiting fill.
+        if isinstance(command, SubmitOrder) and command.client_order_id in self._seen_ids:
+            raise DuplicateOrderError(
+                f"client_order_id must be unique: {command.client_order_id} was sent before"
+            )
+        self._fill_at_close()
+        if isinstance(command, CancelOrder):
+            if self._working.pop(command.client_order_id, None) is not None:
+                self._outgoing.append(OrderCancelled(self._now_ns, command.client_order_id))
+        else:
+            self._submit(command)
+
+    def _submit(self, order: SubmitOrder) -> None:
+        self._seen_ids.add(order.client_order_id)
+        refusal = self._refusal(order)
+        if refusal is not None:
+            # Before the first market event there is no instant but the order's own.
+            at_ns = self._now_ns or order.at_ns
+            self._outgoing.append(OrderRejected(at_ns, order.client_order_id, *refusal))
+            return
+        working = _WorkingOrder(order, self._now_ns, order.qty)
+        self._working[order.client_order_id] = working
+        self._outgoing.append(
+            OrderAcknowledged(self._now_ns, order.client_order_id, working.broker_order_id)
+        )
+        bar = self._last_bar.get(order.symbol)
+        if self._settings.fill == "close" and bar is not None and bar.at_ns == self._now_ns:
+            # An older close is no price of now: such an order waits for the next bar.
+            self._trade([working], bar.close, bar.at_ns)
+
+    def _refusal(self, order: SubmitOrder) -> tuple[str, str] | None:
+        """The code and words the order is refused with, or None for an order that is taken."""
+        if self._session_date is None:
+            return MARKET_CLOSED, "no regular session is open"
+        if (order.type, order.time_in_force) != ("market", "day"):
+            return UNSUPPORTED_ORDER, (
+                f"type {order.type!r}, time in force {order.time_in_force!r}; "
+                "only market day orders are simulated"
+            )
+        if order.side not in self._price_factor or not (order.qty.is_finite() and order.qty > 0):
+            return UNSUPPORTED_ORDER, f"cannot {order.side!r} {order.qty} shares"
+        if len(self._working) >= MOST_WORKING_ORDERS:
+            return TOO_MANY_ORDERS, f"{MOST_WORKING_ORDERS} orders are working already"
+        # Without short selling a buy is an entry and a sell is an exit.
+        return self._entry_refusal() if order.side == "buy" else self._exit_refusal(order)
+
+    def _entry_refusal(self) -> tuple[str, str] | None:
+        self._entries += 1
+        every = self._settings.reject_every
+        if every and self._entries % every == 0:
+            return SIMULATED_REJECT, f"entry {self._entries}: one in {every} is rejected by request"
+        return None
+
+    def _exit_refusal(self, order: SubmitOrder) -> tuple[str, str] | None:
+        available = self._available_qty(order.symbol)
+        if order.qty > available:
+            return INSUFFICIENT_QTY, f"requested {order.qty}, available {available}"
+        return None
+
+    def _available_qty(self, symbol: str) -> Decimal:
+        """Shares held that no working sell has claimed: two sells may not share a share."""
+        available = self.position(symbol)
+        for working in self._working.values():
+            if working.order.symbol == symbol and working.order.side == "sell":
+                available = _EXACT.subtract(available, working.remaining_qty)
+        return available
+
+    def _take_bar(self, bar: BarClosed) -> None:
+        if self._settings.fill == "close":
+            self._last_bar[bar.symbol] = bar
+            self._bar_to_fill = bar
+        else:
+            self._trade(self._working_at(bar.symbol, bar.start_ns), bar.open, bar.start_ns)
+
+    def _fill_at_close(self) -> None:
+        bar, self._bar_to_fill = self._bar_to_fill, None
+        if bar is not None and self._working:
+            self._trade(self._working_at(bar.symbol, bar.at_ns), bar.close, bar.at_ns)
+
+    def _working_at(self, symbol: str, at_ns: int) -> list[_WorkingOrder]:
+        """Orders of `symbol` that were there at `at_ns`: no order trades before it was sent."""
+        return [
+            working
+            for working in self._working.values()
+            if working.order.symbol == symbol and working.sent_ns <= at_ns
+        ]
+
+    def _end_session(self, next_date: str | None) -> None:
+        for client_order_id in self._working:
+            self._outgoing.append(OrderExpired(self._now_ns, client_order_id))
+        self._working.clear()
+        self._last_bar.clear()
+        self._session_date = next_date
+
+    def _trade(self, orders: list[_WorkingOrder], quote: float, at_ns: int) -> None:
+        """Fill what one bar allows of each order at `quote`, worsened by the slippage."""
+        if not 0 < quote < _INFINITY:
+            return  # the data rules set such bars aside; should one get here, it is no price
+        for working in orders:
+            order = working.order
+            price = _EXACT.multiply(Decimal(repr(quote)), self._price_factor[order.side])
+            largest = self._settings.largest_fill_shares
+            qty = working.remaining_qty if largest is None else min(working.remaining_qty, largest)
+            fee_usd = _EXACT.multiply(self._settings.fee_per_share_usd, qty)
+            working.remaining_qty = _EXACT.subtract(working.remaining_qty, qty)
+            working.parts += 1
+            if not working.remaining_qty:
+                del self._working[order.client_order_id]
+            self._book(order, qty, price, fee_usd)
+            self._outgoing.append(
+                OrderFilled(
+                    at_ns=at_ns,
+                    client_order_id=order.client_order_id,
+                    broker_order_id=working.broker_order_id,
+                    execution_id=f"{working.broker_order_id}-{working.parts}",
+                    price=price,
+                    qty=qty,
+                    fee_usd=fee_usd,
+                )
+            )
+
+    def _book(self, order: SubmitOrder, qty: Decimal, price: Decimal, fee_usd: Decimal) -> None:
+        signed_qty = qty if order.side == "buy" else qty.copy_negate()
+        self._positions[order.symbol] = _EXACT.add(self.position(order.symbol), signed_qty)
+        cost_usd = _EXACT.add(_EXACT.multiply(price, signed_qty), fee_usd)
+        self._cash_delta_usd = _EXACT.subtract(self._cash_delta_usd, cost_usd)
+
+
+def _is_number(value: object) -> bool:
+    """Whether `value` is a finite Decimal; a float would bring its binary digits along."""
+    return isinstance(value, Decimal) and value.is_finite()

@@ -1,0 +1,104 @@
+"""One bar, one strategy, one decision record."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from mqd.engine.core import Engine, Step
+from mqd.engine.gate import checked, submit_entry, submit_exit
+from mqd.engine.state import DeskState
+from mqd.model.decision import ENTER, EXIT, EXIT_WAITS, NO_TRADE, REFUSED, Decision
+from mqd.model.event import BarClosed
+from mqd.model.order import ENTRY
+from mqd.model.order import EXIT as EXIT_ROLE
+from mqd.model.signal import StrategySignal
+from mqd.rules.compile.strategy import CompiledStrategy
+
+_STOP_STEP = Decimal("0.000001")
+
+
+def decide(
+    engine: Engine,
+    state: DeskState,
+    compiled: CompiledStrategy,
+    bar: BarClosed,
+    data: int,
+    step: Step,
+) -> None:
+    """Evaluate every condition of the strategy on the bar; exits first; leave one record."""
+    strategy_id = compiled.rules.header.id
+    facts = state.strategies[strategy_id]
+    no_trade, exits, lots, stop, stop_known, values = compiled.decide(
+        bar, state.symbols[bar.symbol], state.session, state.desk, facts
+    )
+    outcome, checks, protections = NO_TRADE, 0, state.active_protections
+    if facts.position_open:
+        if exits:
+            outcome, checks = _exit(engine, state, compiled, bar, exits, step)
+    else:
+        exits = 0
+        if not no_trade:
+            planned = Decimal(repr(stop)).quantize(_STOP_STEP) if stop_known else None
+            signal = _entry_signal(compiled, bar, lots, planned)
+            outcome, protections, checks = _enter(engine, state, bar, signal, data, step)
+    step.decisions.append(
+        Decision(
+            step.at_ns, strategy_id, bar.symbol, outcome, no_trade, exits, data,
+            protections, checks, values, state.rules_digest,
+        )
+    )  # fmt: skip
+
+
+def _enter(
+    engine: Engine,
+    state: DeskState,
+    bar: BarClosed,
+    wish: StrategySignal,
+    data: int,
+    step: Step,
+) -> tuple[str, int, int]:
+    signal = checked(engine, state, wish, step)
+    if signal is None:
+        return REFUSED, state.active_protections, 0
+    verdict = submit_entry(engine, state, bar, signal, data, step)
+    protections = verdict.protections | state.active_protections
+    return (ENTER if verdict.sent else REFUSED), protections, verdict.checks
+
+
+def _exit(
+    engine: Engine,
+    state: DeskState,
+    compiled: CompiledStrategy,
+    bar: BarClosed,
+    exits: int,
+    step: Step,
+) -> tuple[str, int]:
+    """Sell what is held, for the reason that stands first in the file."""
+    reason = next(rule.code for bit, rule in enumerate(compiled.rules.exits) if exits >> bit & 1)
+    position = state.ledger.positions.get(compiled.rules.id, bar.symbol)
+    wish = StrategySignal(
+        compiled.rules.id, bar.symbol, EXIT_ROLE, "sell", "market", position.qty,
+        _exact(bar.close), None, reason, bar.at_ns,
+    )  # fmt: skip
+    signal = checked(engine, state, wish, step)
+    if signal is None:
+        return EXIT_WAITS, 0
+    verdict = submit_exit(engine, state, bar, signal, step)
+    return (EXIT if verdict.sent else EXIT_WAITS), verdict.checks
+
+
+def _entry_signal(
+    compiled: CompiledStrategy, bar: BarClosed, lots: int, stop_loss: Decimal | None
+) -> StrategySignal:
+    rules = compiled.rules
+    return StrategySignal(
+        rules.id, bar.symbol, ENTRY, rules.entry.side, rules.entry.type,
+        lots * rules.entry.qty.step, _exact(bar.close), stop_loss, "ENTRY", bar.at_ns,
+    )  # fmt: skip
+
+
+def _exact(price: float) -> Decimal:
+    """The decimal that the feed wrote: a float64's shortest digits."""
+    return Decimal(repr(price))
+
+

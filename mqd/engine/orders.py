@@ -1,0 +1,89 @@
+"""The life of an order: every piece of news goes through the lifecycle table, and nowhere else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from mqd.engine.machine import WrappedMachine
+from mqd.engine.state import OrderFacts
+from mqd.ground import errors
+from mqd.ground.errors import BrokerConfirmationRequiredError, MqdError
+from mqd.model.order import Order, OrderStateChangedEvent
+from mqd.rules.book import MachineRules, Row
+from mqd.rules.compile.ruleset import CompiledSet
+
+CREATED = "created"
+_UNCONFIRMED = BrokerConfirmationRequiredError.__name__
+
+
+class TransactionLog:
+    """Every change of every order's state, in order, and every event that changed nothing."""
+
+    def __init__(self) -> None:
+        self.entries: list[OrderStateChangedEvent] = []
+
+    def record(self, entry: OrderStateChangedEvent) -> None:
+        """Append one line."""
+        self.entries.append(entry)
+
+
+class OrderStateMachine:
+    """The order lifecycle of rules/orders/lifecycle.yaml, executed."""
+
+    def __init__(self, rules: MachineRules, guards: dict[str, CompiledSet]) -> None:
+        self.rules = rules
+        self.terminal = rules.terminal
+        self._machine = WrappedMachine(rules, guards)
+
+    def created(self, order: Order, log: TransactionLog) -> Order:
+        """The order in its initial state, logged."""
+        born = order._replace(state=self.rules.initial, updated_ns=order.created_ns)
+        log.record(
+            OrderStateChangedEvent(
+                order.created_ns, order.client_order_id, CREATED, "", born.state, "", "apply"
+            )
+        )
+        return born
+
+    def apply(self, order: Order, event: str, at_ns: int, log: TransactionLog) -> Order:
+        """The order after `event`; `order` already carries what the event brought with it.
+
+        The change, or that there was none, is in `log` before anything is raised.
+
+        Raises:
+            BrokerConfirmationRequiredError: the transition needs the broker's id; no change.
+            TerminalStateError: the order has ended and the event matters; no change.
+            InvalidTransitionError: the rules say this cannot be; no change.
+        """
+        facts = OrderFacts(qty=float(order.qty), filled_qty=float(order.filled_qty))
+        row, state = self._machine.fire(order.state, event, facts)
+        if "broker_order_id" in row.requires and not order.broker_order_id:
+            unconfirmed = replace(row, raises=_UNCONFIRMED, severity="CRITICAL", disposition="refuse")
+            self._record(order, event, order.state, unconfirmed, at_ns, log)
+            raise BrokerConfirmationRequiredError(
+                f"`{event}` for {order.client_order_id} carries no broker order id ({row.id})"
+            )
+        self._record(order, event, state, row, at_ns, log)
+        if row.raises is not None:
+            raise error_class(row.raises)(
+                f"`{event}` for {order.client_order_id} in {order.state} ({row.id}): {row.because}"
+            )
+        return order._replace(state=state, updated_ns=at_ns)
+
+    def _record(
+        self, order: Order, event: str, state: str, row: Row, at_ns: int, log: TransactionLog
+    ) -> None:
+        log.record(
+            OrderStateChangedEvent(
+                at_ns, order.client_order_id, event, order.state, state, row.id,
+                row.disposition, row.severity, row.raises,
+            )
+        )  # fmt: skip
+
+
+def error_class(name: str) -> type[MqdError]:
+    """The typed error of this name."""
+    found = getattr(errors, name)
+    assert isinstance(found, type)
+    assert issubclass(found, MqdError)
+    return found

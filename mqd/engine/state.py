@@ -1,0 +1,140 @@
+"""What the desk remembers between events. The engine owns it and changes it in place.
+
+The small slotted objects are what the generated rules read (`bar`, `symbol`, `session`, `desk`,
+`strategy`, `order`): floats and whole numbers for rule arithmetic. The exact truth beside them is
+the ledger and the orders.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections import Counter
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from mqd.engine.ledger import Ledger
+from mqd.ground.canonical import digest, encode
+from mqd.model.order import Order
+
+
+@dataclass(slots=True)
+class SessionFacts:
+    """The session under way, or the last one; times in exchange seconds."""
+
+    date: str = ""
+    open_ns: int = 0
+    close_ns: int = 0
+    open_time_s: int = 0
+    is_open: bool = False
+    clock_s: int = 0
+    time_to_close_s: int = 0
+
+
+@dataclass(slots=True)
+class SymbolFacts:
+    """One symbol today; the four flags describe the bar in hand."""
+
+    symbol: str
+    bars: int = 0
+    newest_start_ns: int = 0
+    is_complete: bool = True
+    last_close: float = 0.0
+    working_orders: int = 0
+    position_qty: float = 0.0
+    is_traded_symbol: bool = False
+    starts_on_minute: bool = True
+    is_newest: bool = True
+    in_session: bool = False
+
+
+@dataclass(slots=True)
+class StrategyFacts:
+    """One strategy today."""
+
+    enabled: bool = True
+    entries_today: int = 0
+    pnl_today_usd: float = 0.0
+    position_open: bool = False
+    position_qty: float = 0.0
+    entry_price: float = 0.0
+    accumulators: tuple[float, ...] = ()
+    pnl_today: Decimal = Decimal(0)
+
+
+@dataclass(slots=True)
+class DeskFacts:
+    """The desk as a whole."""
+
+    pnl_usd: float = 0.0
+    state_code: int = 0
+    profile_code: int = 0
+    open_positions: int = 0
+    orders_today: int = 0
+    realised_today: Decimal = Decimal(0)
+
+
+@dataclass(slots=True)
+class OrderFacts:
+    """The order in hand, as checks and guards read it; an absent stop is not a number."""
+
+    qty: float
+    price: float = 0.0
+    stop_loss: float = float("nan")
+    filled_qty: float = 0.0
+    working_exits: int = 0
+
+
+@dataclass(slots=True)
+class DeskState:
+    """Everything the desk knows. `state_name` is the desk machine's state."""
+
+    state_name: str = ""
+    rules_digest: str = ""
+    profile: str = ""
+    now_ns: int = 0
+    session: SessionFacts = field(default_factory=SessionFacts)
+    desk: DeskFacts = field(default_factory=DeskFacts)
+    symbols: dict[str, SymbolFacts] = field(default_factory=dict)
+    strategies: dict[str, StrategyFacts] = field(default_factory=dict)
+    orders: dict[str, Order] = field(default_factory=dict)
+    working: set[str] = field(default_factory=set)
+    ledger: Ledger = field(default_factory=Ledger)
+    tripped_until_ns: dict[str, int] = field(default_factory=dict)
+    active_protections: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def symbol(self, name: str) -> SymbolFacts:
+        """The facts of a symbol, made on first sight."""
+        found = self.symbols.get(name)
+        if found is None:
+            found = self.symbols[name] = SymbolFacts(name)
+        return found
+
+    def fork(self) -> DeskState:
+        """An independent copy, for what-if and exploration."""
+        return copy.deepcopy(self)
+
+    def canonical(self) -> str:
+        """The state as canonical text; equal states have equal text."""
+        return encode(
+            {
+                "desk": [self.state_name, self.rules_digest, self.profile, self.now_ns],
+                "session": _fields(self.session),
+                "facts": _fields(self.desk),
+                "symbols": {name: _fields(item) for name, item in self.symbols.items()},
+                "strategies": {name: _fields(item) for name, item in self.strategies.items()},
+                "orders": list(self.orders.values()),
+                "working": sorted(self.working),
+                "ledger": self.ledger.canonical(),
+                "protections": self.tripped_until_ns,
+                "counts": dict(self.counts),
+            }
+        )
+
+    def hash(self) -> str:
+        """SHA-256 of the canonical text."""
+        return digest(self.canonical())
+
+
+def _fields(facts: object) -> list[object]:
+    return [getattr(facts, name) for name in facts.__slots__]  # type: ignore[attr-defined]  # slotted dataclasses only

@@ -1,0 +1,117 @@
+"""Every error of the desk, grouped by what happens next.
+
+    MqdError
+    ├─ SetupError        does not start           SettingsError, BarsFileError, JournalInUseError
+    ├─ RuleError         validate-rules, exit 1   carries every Problem
+    ├─ Refused           normal life, journaled   DuplicateOrderError, LimitExceededError,
+    │                                             MalformedSignalError
+    ├─ UnknownOutcome    look up, then decide     BrokerTimeoutError, BrokerConfirmationRequiredError
+    ├─ Unavailable       back off                 BrokerUnavailableError
+    ├─ Incident          book it, stop entries,   TerminalStateError, UnknownOrderError,
+    │                    page; exits go on        ExecutionConflictError, OverfillError
+    └─ InvariantError    halt, page a person      InvalidTransitionError, JournalError
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class MqdError(Exception):
+    """Anything the desk raises on purpose; its text is one clear line for a person."""
+
+
+class SetupError(MqdError):
+    """The desk does not start: something about where it runs is wrong."""
+
+
+class SettingsError(SetupError):
+    """A setting is missing, unknown or has a value that cannot be used."""
+
+
+class BarsFileError(SetupError):
+    """A bars file is missing, unreadable or holds something else than one-minute bars."""
+
+
+class JournalInUseError(SetupError):
+    """Another process owns this journal; one process owns a journal and an account."""
+
+
+class RuleError(MqdError):
+    """Rules were refused; `problems` holds every problem found, each with its place."""
+
+    def __init__(self, problems: Sequence[object]) -> None:
+        self.problems = tuple(problems)
+        count = len(self.problems)
+        super().__init__(f"{count} problem{'s' if count != 1 else ''} in the rules")
+
+
+class Refused(MqdError):
+    """Normal life: something was asked for that the rules do not allow; it is journaled."""
+
+
+class DuplicateOrderError(Refused):
+    """An order with this client order id exists already; nothing was sent."""
+
+
+class LimitExceededError(Refused):
+    """An order is larger than a declared limit."""
+
+
+class MalformedSignalError(Refused):
+    """A signal lacks a field or holds an impossible one; refused at the strategy's boundary."""
+
+
+class UnknownOutcome(MqdError):
+    """The world has not told us yet: look up, then decide."""
+
+
+class BrokerTimeoutError(UnknownOutcome):
+    """A request was sent and no answer came; the order may or may not exist."""
+
+
+class BrokerConfirmationRequiredError(UnknownOutcome):
+    """A transition needs the broker's confirmation (its order id) and the event carries none."""
+
+
+class Unavailable(MqdError):
+    """Something outside cannot be reached: back off and try again."""
+
+
+class BrokerUnavailableError(Unavailable):
+    """The broker refused the connection; the request was provably not taken."""
+
+
+class Incident(MqdError):
+    """The world did what it should not: book it, stop entries, page a person; exits go on."""
+
+
+class TerminalStateError(Incident):
+    """News that matters (a late fill) arrived for an order that has ended; the order stays."""
+
+
+class UnknownOrderError(Incident):
+    """The broker reports on an order the desk never made."""
+
+
+class ExecutionConflictError(Incident):
+    """An execution id came twice with different contents; the first one stands."""
+
+
+class OverfillError(Incident):
+    """More was filled than was ordered; the position follows the fills."""
+
+
+class InvariantError(MqdError):
+    """Something that must always hold does not: halt and page a person."""
+
+
+class InvalidTransitionError(InvariantError):
+    """A machine was asked for a transition that its rules do not allow; its state is unchanged."""
+
+
+class JournalError(InvariantError):
+    """The journal is broken, was changed from outside, or could not be written."""

@@ -1,0 +1,31 @@
+"""What the desk asks of the world: imperative, durable in the journal before it is sent."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+
+class SubmitOrder(NamedTuple):
+    """Send this order; `client_order_id` is unique for ever."""
+
+    at_ns: int
+    client_order_id: str
+    symbol: str
+    side: str
+    qty: Decimal
+    type: str
+    time_in_force: str
+
+
+class CancelOrder(NamedTuple):
+    """Ask the broker to take the order back; only the broker's word ends it."""
+
+    at_ns: int
+    client_order_id: str
+    reason: str
+
+
+Command = SubmitOrder | CancelOrder
+
+COMMANDS: dict[str, type[Any]] = {cls.__name__: cls for cls in (SubmitOrder, CancelOrder)}

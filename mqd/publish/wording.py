@@ -1,0 +1,82 @@
+"""Values, ranges and outcomes of rules as a person reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+from mqd.ground.canonical import decimal_text
+from mqd.ground.times import clock_text
+from mqd.ground.units import DURATION, EXCHANGE_TIME, RATIO, Unit
+from mqd.publish.markdown import code, codes, slug
+from mqd.rules.book import Limit, MachineRules, Param, Row, Value, Window
+
+# What is done instead of a transition; the names are those of the rule language.
+DISPOSITIONS = {
+    "apply": "The state changes.",
+    "book_only": "The ledger books the execution; the state stays.",
+    "halt": "The state stays and the desk halts.",
+    "ignore_stale": "Nothing changes.",
+    "quarantine": "The raw event is kept, the state stays and entries stop.",
+}
+_SPANS = ((3_600, "h"), (60, "m"), (1, "s"))
+
+
+def value_text(value: Value, unit: Unit) -> str:
+    """A value as a rule file writes it: 10:00-11:30, 5m, 0.003, with percent beside a ratio."""
+    if isinstance(value, Window):
+        return f"{clock_text(value.start_s)}-{clock_text(value.end_s)}"
+    if unit == EXCHANGE_TIME:
+        return clock_text(int(value))
+    if unit == DURATION:
+        return span_text(int(value))
+    shown = decimal_text(value)
+    return f"{shown} ({decimal_text(value * Decimal(100))} %)" if unit == RATIO else shown
+
+
+def range_text(item: Limit | Param) -> str:
+    """The range a value may ever take."""
+    low, high = value_text(item.minimum, item.unit), value_text(item.maximum, item.unit)
+    return f"{low} to {high}"
+
+
+def span_text(seconds: int) -> str:
+    """A duration in its largest whole unit: 300 -> 5m."""
+    size, letter = next(span for span in _SPANS if seconds % span[0] == 0)
+    return f"{seconds // size}{letter}"
+
+
+def lasts_text(lasts: str | int) -> str:
+    """How long a protection blocks."""
+    return span_text(lasts) if isinstance(lasts, int) else lasts.replace("_", " ")
+
+
+def row_link(machine: MachineRules, row_id: str) -> str:
+    """A row's id as a link to the row on this page."""
+    return f"[{row_id}](#{slug(machine.id, row_id)})"
+
+
+def sources_text(machine: MachineRules, row: Row) -> str:
+    """The states a row stands for; all terminal ones together have a name."""
+    if machine.terminal and set(row.sources) == machine.terminal:
+        return "any terminal state"
+    return codes(row.sources, " or ")
+
+
+def cell_text(machine: MachineRules, state: str, event: str) -> str:
+    """What an event leads to in a state, with the rows that say so; a guard shows both outcomes."""
+    pieces = [
+        f"{row_link(machine, row.id)} {code(row.target or row.disposition)}"
+        for row in _chain(machine, machine.table[state, event])
+    ]
+    return "<br>else ".join(pieces)
+
+
+def _chain(machine: MachineRules, first: Row) -> Iterator[Row]:
+    """The row that stands first, then the ones that stand when a guard says no."""
+    seen: set[str] = set()
+    row: Row | None = first
+    while row is not None and row.id not in seen:
+        yield row
+        seen.add(row.id)
+        row = machine.row(row.otherwise) if row.otherwise else None

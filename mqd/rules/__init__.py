@@ -1,0 +1,1 @@
+"""Floor 3: YAML in, a frozen `RuleBook` and its digest out, or every problem with its place."""

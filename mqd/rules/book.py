@@ -1,0 +1,301 @@
+"""The rule book: everything the rules say, checked, typed and frozen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from mqd.ground.units import Unit
+from mqd.rules.expressions.ir import Logical, Name, Numeric
+from mqd.rules.problems import Place
+
+TRUE_IF_UNKNOWN = frozenset({"hold", "block", "set_aside"})
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What every document starts with; `place` is where its id stands."""
+
+    kind: str
+    id: str
+    title: str
+    owner: str
+    since: str
+    because: str
+    place: Place
+    assumes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A half-open window of exchange time, in seconds after midnight: [start, end)."""
+
+    start_s: int
+    end_s: int
+
+
+Value = Decimal | Window
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """One of the desk's limits, said once. Durations are in seconds."""
+
+    name: str
+    value: Value
+    minimum: Decimal
+    maximum: Decimal
+    unit: Unit
+    because: str
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """A strategy's number with the range it may ever take; `limit` names the limit it reads."""
+
+    name: str
+    value: Value
+    minimum: Decimal
+    maximum: Decimal
+    unit: Unit
+    limit: str | None
+    place: Place
+
+    @property
+    def is_swept(self) -> bool:
+        """True for a number that a sweep may vary; windows and limits stay fixed in a run."""
+        return isinstance(self.value, Decimal) and self.limit is None
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A rule: `when` it is true, its code is recorded and its effect happens, `because` of this.
+
+    `on_unknown` is what an unanswerable `when` counts as; `expected_unreachable` names the
+    contract under which the condition can never be true.
+    """
+
+    code: str
+    when: Logical
+    text: str
+    because: str
+    on_unknown: str
+    place: Place
+    expected_unreachable: str = ""
+
+    @property
+    def true_if_unknown(self) -> bool:
+        """Whether an unknown answer counts as yes."""
+        return self.on_unknown in TRUE_IF_UNKNOWN
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A typed aggregate over a stream."""
+
+    name: str
+    function: str
+    stream: str
+    over: str
+    unit: Unit
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Sizing:
+    """How many shares an entry buys: `value`, rounded down to a multiple of `step`."""
+
+    value: Numeric
+    text: str
+    round: str
+    step: Decimal
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What an entry asks for when nothing stands against it."""
+
+    side: str
+    type: str
+    qty: Sizing
+    stop_loss: Numeric
+    stop_loss_text: str
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Strategy:
+    """One strategy, whole."""
+
+    header: Header
+    thesis: str
+    status: str
+    symbol: str
+    timeframe: str
+    side: str
+    params: tuple[Param, ...]
+    measures: tuple[Measure, ...]
+    no_trade: tuple[Condition, ...]
+    entry: Entry
+    exits: tuple[Condition, ...]
+
+    @property
+    def id(self) -> str:
+        """The strategy's name."""
+        return self.header.id
+
+    @property
+    def runs(self) -> bool:
+        """Whether the desk evaluates this strategy at all."""
+        return self.status not in {"draft", "retired"}
+
+
+@dataclass(frozen=True, slots=True)
+class Protection:
+    """One protection; it can only ever block entries.
+
+    `lasts` is a duration in seconds, `rest_of_session`, or `while_true`.
+    """
+
+    header: Header
+    scope: str
+    trips_when: Condition
+    lasts: str | int
+
+    @property
+    def id(self) -> str:
+        """The protection's name."""
+        return self.header.id
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSet:
+    """A named list of conditions that are always all looked at."""
+
+    header: Header
+    name: str
+    conditions: tuple[Condition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """One state of a machine, and what it means for a person."""
+
+    name: str
+    means: str
+    is_terminal: bool
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What one or more (state, event) pairs lead to.
+
+    `disposition` is `apply` for a transition; otherwise what is done instead of one. `when`
+    guards the row; `otherwise` is the id of the row that stands when the guard says no.
+    """
+
+    id: str
+    events: tuple[str, ...]
+    sources: tuple[str, ...]
+    target: str | None
+    disposition: str
+    requires: tuple[str, ...]
+    when: Logical | None
+    when_text: str
+    otherwise: str | None
+    raises: str | None
+    severity: str
+    because: str
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class MachineRules:
+    """A machine with its total table: `table[state, event]` is the row that stands first."""
+
+    header: Header
+    initial: str
+    states: tuple[State, ...]
+    events: tuple[str, ...]
+    rows: tuple[Row, ...]
+    table: dict[tuple[str, str], Row] = field(compare=False)
+
+    @property
+    def id(self) -> str:
+        """The kind of machine: order, desk."""
+        return self.header.id
+
+    @property
+    def terminal(self) -> frozenset[str]:
+        """The states that are never left."""
+        return frozenset(state.name for state in self.states if state.is_terminal)
+
+    def row(self, row_id: str) -> Row:
+        """The row with this id."""
+        return next(row for row in self.rows if row.id == row_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Thesis:
+    """A claim about the market that can turn out to be false."""
+
+    header: Header
+    claim: str
+    status: str
+    evidence: str
+    invalidated_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class RuleBook:
+    """Everything the rules say. `canonical` is the text the digest is taken of."""
+
+    digest: str
+    canonical: str
+    limits: tuple[Limit, ...]
+    limits_header: Header
+    strategies: tuple[Strategy, ...]
+    protections: tuple[Protection, ...]
+    sets_aside: RuleSet
+    blocks_entries: RuleSet
+    entry_checks: RuleSet
+    exit_checks: RuleSet
+    order_machine: MachineRules
+    desk_machine: MachineRules
+    theses: tuple[Thesis, ...]
+
+    def strategy(self, strategy_id: str) -> Strategy:
+        """The strategy with this id.
+
+        Raises:
+            KeyError: there is none.
+        """
+        for strategy in self.strategies:
+            if strategy.id == strategy_id:
+                return strategy
+        raise KeyError(strategy_id)
+
+
+__all__ = [
+    "Condition",
+    "Entry",
+    "Header",
+    "Limit",
+    "MachineRules",
+    "Measure",
+    "Name",
+    "Param",
+    "Protection",
+    "Row",
+    "RuleBook",
+    "RuleSet",
+    "Sizing",
+    "State",
+    "Strategy",
+    "Thesis",
+    "Value",
+    "Window",
+]

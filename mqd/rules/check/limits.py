@@ -1,0 +1,105 @@
+"""The desk's limits."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import NamedTuple
+
+from mqd.ground.canonical import decimal_text
+from mqd.ground.units import Unit
+from mqd.rules.book import Limit, Value
+from mqd.rules.check.document import Document
+from mqd.rules.check.values import bound_in, expected, expected_bound, is_inside, value_in
+from mqd.rules.expressions.scope import LIMIT, UNDECIDED, Scope
+
+CODES = {
+    "VALUE_NOT_IN_UNIT": "A value cannot be read in its unit.",
+    "VALUE_OUT_OF_RANGE": "A value lies outside its own declared range.",
+    "RANGE_UPSIDE_DOWN": "The smallest allowed value is above the largest.",
+}
+
+PREFIX = "limits."
+
+
+def read_limits(document: Document) -> dict[str, Limit | None]:
+    """Every declared limit by name; None where its declaration has a problem."""
+    return {key.text: _limit(document, key.text) for key, _ in document.pairs("values")}
+
+
+def add_limits(scope: Scope, limits: dict[str, Limit | None]) -> None:
+    """Make every limit known to an expression, as `limits.<name>`."""
+    for name, limit in limits.items():
+        scope.add(PREFIX + name, LIMIT, limit.unit if limit else UNDECIDED)
+
+
+def limit_values(limits: dict[str, Limit | None]) -> dict[tuple[str, str], str]:
+    """Which limit says which value: (unit, plain digits) -> name. 0 and 1 are nobody's."""
+    return {
+        (limit.unit.name, decimal_text(limit.value)): name
+        for name, limit in limits.items()
+        if limit is not None and isinstance(limit.value, Decimal) and limit.value not in {0, 1}
+    }
+
+
+def _limit(document: Document, name: str) -> Limit | None:
+    path = ("values", name)
+    ranged = read_range(document, path)
+    if ranged is None:
+        return None
+    return Limit(
+        name=name,
+        value=ranged.value,
+        minimum=ranged.minimum,
+        maximum=ranged.maximum,
+        unit=ranged.unit,
+        because=document.text(*path, "because"),
+        place=document.key_place("values", name),
+    )
+
+
+class Ranged(NamedTuple):
+    """A declared value with its range, all in one unit."""
+
+    value: Value
+    minimum: Decimal
+    maximum: Decimal
+    unit: Unit
+
+
+def read_range(document: Document, path: tuple[str, ...]) -> Ranged | None:
+    """The `value`, `min`, `max` and `unit` under `path`, or None when problems were noted."""
+    unit = document.unit(*path, "unit")
+    if unit is None:
+        return None
+    value = _read(document, path, "value", unit)
+    minimum, maximum = _read(document, path, "min", unit), _read(document, path, "max", unit)
+    if value is None or not isinstance(minimum, Decimal) or not isinstance(maximum, Decimal):
+        return None
+    if minimum > maximum:
+        document.note(
+            document.place_of(*path, "min"), path, "RANGE_UPSIDE_DOWN",
+            f"The smallest value of `{path[-1]}` is above its largest.",
+        )  # fmt: skip
+        return None
+    if not is_inside(value, minimum, maximum):
+        low, high = document.text(*path, "min"), document.text(*path, "max")
+        document.note(
+            document.place_of(*path, "value"), path, "VALUE_OUT_OF_RANGE",
+            f"`{path[-1]}` is {document.text(*path, 'value')}, outside its range {low} to {high}.",
+        )  # fmt: skip
+        return None
+    return Ranged(value, minimum, maximum, unit)
+
+
+def _read(document: Document, path: tuple[str, ...], key: str, unit: Unit) -> Value | None:
+    scalar = document.scalar(*path, key)
+    if scalar is None:
+        return None
+    found = value_in(scalar.text, unit) if key == "value" else bound_in(scalar.text, unit)
+    if found is None:
+        wanted = expected(unit) if key == "value" else expected_bound(unit)
+        document.note(
+            scalar.place, path, "VALUE_NOT_IN_UNIT",
+            f"`{scalar.text}` is not a value in {unit.name}.", f"expected {wanted}",
+        )  # fmt: skip
+    return found

@@ -1,0 +1,154 @@
+"""The documents together: what refers to what, what is missing, what nothing uses."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+
+from mqd.rules.book import Limit, MachineRules, RuleBook, Thesis
+from mqd.rules.check.document import Document, Notes
+from mqd.rules.check.limits import PREFIX, add_limits, limit_values, read_limits
+from mqd.rules.check.machines import read_machine
+from mqd.rules.check.sets import (
+    Surroundings,
+    read_checks,
+    read_data,
+    read_protection,
+    read_thesis,
+)
+from mqd.rules.check.strategies import read_strategy
+from mqd.rules.expressions.scope import Scope
+from mqd.rules.problems import Place, did_you_mean
+from mqd.rules.words.events import MACHINE_EVENTS
+
+CODES = {
+    "ID_TAKEN": "Two documents of one kind have the same id.",
+    "ID_NOT_FILE_NAME": "A document's id is not the name of its file.",
+    "DOCUMENT_UNKNOWN": "The desk has no use for a document of this kind and id.",
+    "DOCUMENT_MISSING": "A document that the desk cannot run without is not there.",
+    "THESIS_UNKNOWN": "A strategy names a thesis that nobody declares.",
+    "LIMIT_UNUSED": "Nothing reads a declared limit.",
+}
+
+_ONE_EACH = {"limits": ("desk",), "checks": ("orders",), "data": ("bars",),
+             "machine": tuple(MACHINE_EVENTS)}  # fmt: skip
+_NAMED_BY_FILE = ("strategy", "protection", "thesis")
+
+
+class Together:
+    """Reads all documents of a rule book and checks them against one another."""
+
+    def __init__(self, documents: list[Document], notes: Notes, root: str) -> None:
+        self.documents = sorted(documents, key=lambda document: (document.kind, document.id))
+        self.notes = notes
+        self.root = root
+
+    def book(self, digest: str = "", canonical: str = "") -> RuleBook | None:
+        """The rule book, or None when anything was noted."""
+        self._check_ids()
+        limits, scope = self._limits()
+        machines = {item.id: read_machine(item) for item in self._of("machine")}
+        around = Surroundings(scope, self._desk_states())
+        strategies = [read_strategy(item, limits) for item in self._of("strategy")]
+        protections = [read_protection(item, around) for item in self._of("protection")]
+        checks = [read_checks(item, around) for item in self._of("checks")]
+        data = [read_data(item, around) for item in self._of("data")]
+        theses = [read_thesis(item) for item in self._of("thesis")]
+        self._check_theses(theses)
+        self._check_limits_used(scope)
+        if self.notes.problems.has_errors():
+            return None
+        return RuleBook(
+            digest=digest,
+            canonical=canonical,
+            limits=tuple(limit for limit in limits.values() if limit),
+            limits_header=self._of("limits")[0].header(),
+            strategies=tuple(item for item in strategies if item),
+            protections=tuple(item for item in protections if item),
+            sets_aside=data[0][0],
+            blocks_entries=data[0][1],
+            entry_checks=checks[0][0],
+            exit_checks=checks[0][1],
+            order_machine=_certain(machines["order"]),
+            desk_machine=_certain(machines["desk"]),
+            theses=tuple(theses),
+        )
+
+    def _of(self, kind: str) -> list[Document]:
+        return [document for document in self.documents if document.kind == kind]
+
+    def _limits(self) -> tuple[dict[str, Limit | None], Scope]:
+        limits: dict[str, Limit | None] = {}
+        for document in self._of("limits"):
+            limits.update(read_limits(document))
+        scope = Scope()
+        add_limits(scope, limits)
+        if self.notes.literals_may_repeat_limits:
+            scope.limit_values = limit_values(limits)
+        return limits, scope
+
+    def _desk_states(self) -> tuple[str, ...]:
+        for document in self._of("machine"):
+            if document.id == "desk":
+                return tuple(key.text for key, _ in document.pairs("states"))
+        return ()
+
+    # -- across documents ---------------------------------------------------------------------
+
+    def _check_ids(self) -> None:
+        seen: set[tuple[str, str]] = set()
+        for document in self.documents:
+            if (document.kind, document.id) in seen:
+                document.note(document.place, (), "ID_TAKEN",
+                              f"Another {document.kind} is called `{document.id}`.")  # fmt: skip
+            seen.add((document.kind, document.id))
+            known = _ONE_EACH.get(document.kind)
+            if known is not None and document.id not in known:
+                document.note(
+                    document.place, (), "DOCUMENT_UNKNOWN",
+                    f"The desk has no use for {document.kind} `{document.id}`.",
+                    did_you_mean(document.id, known),
+                )  # fmt: skip
+            stem = PurePath(document.place.file).stem
+            if document.kind in _NAMED_BY_FILE and document.place.file and stem != document.id:
+                document.note(
+                    document.place, (), "ID_NOT_FILE_NAME",
+                    f"The {document.kind} is called `{document.id}` and its file `{stem}`.",
+                    "one rule, one file, one name: rename one of them",
+                )  # fmt: skip
+        wanted = {(kind, name) for kind, names in _ONE_EACH.items() for name in names}
+        for kind, name in sorted(wanted - seen):
+            self.notes.problems.add(
+                Place(self.root, 1, 1), f"{kind}", "DOCUMENT_MISSING",
+                f"There is no document `{kind}: {name}`, and the desk cannot run without it.",
+            )  # fmt: skip
+
+    def _check_theses(self, theses: list[Thesis]) -> None:
+        known = {thesis.header.id for thesis in theses}
+        for document in self._of("strategy"):
+            scalar = document.scalar("thesis")
+            if scalar is not None and scalar.text not in known:
+                document.note(
+                    scalar.place, (), "THESIS_UNKNOWN", f"There is no thesis `{scalar.text}`.",
+                    did_you_mean(scalar.text, known),
+                )  # fmt: skip
+
+    def _check_limits_used(self, scope: Scope) -> None:
+        used = {name.removeprefix(PREFIX) for name in scope.used if name.startswith(PREFIX)}
+        for document in self._of("strategy"):
+            for key, _ in document.pairs("params"):
+                used.add(document.text("params", key.text, "value").removeprefix(PREFIX))
+        for document in self._of("limits"):
+            for key, _ in document.pairs("values"):
+                if key.text not in used:
+                    document.note(
+                        key.place, ("values", key.text), "LIMIT_UNUSED",
+                        f"Nothing reads the limit `{key.text}`.",
+                        "refer to it as `limits." + key.text + "`, or remove it",
+                    )  # fmt: skip
+
+
+def _certain(machine: MachineRules | None) -> MachineRules:
+    assert machine is not None, "a machine with problems was kept"
+    return machine
+
+

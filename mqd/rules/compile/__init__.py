@@ -1,0 +1,1 @@
+"""From the typed tree to Python source, and from the source to functions."""

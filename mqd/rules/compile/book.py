@@ -1,0 +1,70 @@
+"""The whole rule book, compiled: what the engine steps with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mqd.rules.book import Condition, MachineRules, RuleBook
+from mqd.rules.compile.ruleset import CompiledSet, compile_set
+from mqd.rules.compile.strategy import CompiledStrategy, compile_strategy
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledBook:
+    """A rule book with every expression as a function; `digest` rides on all it decides."""
+
+    rules: RuleBook
+    digest: str
+    strategies: tuple[CompiledStrategy, ...]
+    sets_aside: CompiledSet
+    blocks_entries: CompiledSet
+    entry_checks: CompiledSet
+    exit_checks: CompiledSet
+    protections: CompiledSet
+    guards: dict[str, CompiledSet]
+
+    def strategy(self, strategy_id: str) -> CompiledStrategy:
+        """The compiled strategy with this id.
+
+        Raises:
+            KeyError: there is none.
+        """
+        for strategy in self.strategies:
+            if strategy.rules.id == strategy_id:
+                return strategy
+        raise KeyError(strategy_id)
+
+
+def compile_book(book: RuleBook) -> CompiledBook:
+    """Every expression of the book as a function."""
+    label = f"rules {book.digest[:12]}"
+
+    def compiled(conditions: tuple[Condition, ...], name: str) -> CompiledSet:
+        return compile_set(conditions, book.limits, f"{label} {name}")
+
+    return CompiledBook(
+        rules=book,
+        digest=book.digest,
+        strategies=tuple(
+            compile_strategy(strategy, label) for strategy in book.strategies if strategy.runs
+        ),
+        sets_aside=compiled(book.sets_aside.conditions, "sets_aside"),
+        blocks_entries=compiled(book.blocks_entries.conditions, "blocks_entries"),
+        entry_checks=compiled(book.entry_checks.conditions, "entry_checks"),
+        exit_checks=compiled(book.exit_checks.conditions, "exit_checks"),
+        protections=compiled(
+            tuple(protection.trips_when for protection in book.protections), "protections"
+        ),
+        guards=_guards(book.order_machine, book, label) | _guards(book.desk_machine, book, label),
+    )
+
+
+def _guards(machine: MachineRules, book: RuleBook, label: str) -> dict[str, CompiledSet]:
+    found: dict[str, CompiledSet] = {}
+    for row in machine.rows:
+        if row.when is not None:
+            condition = Condition(
+                row.id, row.when, row.when_text, row.because, "skip", row.place
+            )
+            found[row.id] = compile_set((condition,), book.limits, f"{label} {row.id}")
+    return found

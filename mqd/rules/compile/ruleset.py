@@ -1,0 +1,66 @@
+"""A list of conditions as one generated function that answers with a mask of the true ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mqd.rules.book import Condition, Limit
+from mqd.rules.compile.arguments import constants_of, name_text
+from mqd.rules.compile.emit import Emitter
+from mqd.rules.compile.functions import run_source
+from mqd.rules.expressions import ir
+from mqd.rules.expressions.scope import FACT
+from mqd.rules.words.facts import FACTS
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledSet:
+    """Conditions ready to run: `evaluate(bar, symbol, session, desk, strategy, order)` -> mask.
+
+    Bit n of the mask is condition n. Objects that no condition reads may be None.
+    """
+
+    codes: tuple[str, ...]
+    source: str
+    evaluate: Any
+
+    def true_codes(self, mask: int) -> tuple[str, ...]:
+        """The codes of the bits that are set, in the order of the file."""
+        return tuple(code for bit, code in enumerate(self.codes) if mask >> bit & 1)
+
+
+def compile_set(
+    conditions: Sequence[Condition], limits: Iterable[Limit], label: str
+) -> CompiledSet:
+    """One function for all the conditions; `label` names it in tracebacks."""
+    read = dict.fromkeys(name for rule in conditions for name in ir.names(rule.when))
+    emitter = Emitter(name_text)
+    masked: list[str] = []
+    for bit, rule in enumerate(conditions):
+        text = emitter.truth(rule.when, possibly=rule.true_if_unknown)
+        masked += [f"    if {text}:  # {rule.code}", f"        mask |= {1 << bit}"]
+    gathered: list[str] = []
+    for name in read:
+        if name.kind == FACT:
+            fact = FACTS[name.name]
+            gathered.append(f"    {fact.argument} = {fact.source}")
+            if fact.known:
+                known = fact.known.replace(fact.source, fact.argument)
+                gathered.append(f"    {fact.argument}_known = {known}")
+    lines = [
+        "def evaluate(bar, symbol, session, desk, strategy, order):",
+        *gathered,
+        *(f"    {line}" for line in emitter.lines),
+        "    mask = 0",
+        *masked,
+        "    return mask",
+    ]
+    source = "\n".join(lines) + "\n"
+    namespace = run_source(source, label, constants_of(limits))
+    return CompiledSet(
+        codes=tuple(rule.code for rule in conditions),
+        source=source,
+        evaluate=namespace["evaluate"],
+    )

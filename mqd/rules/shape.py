@@ -1,0 +1,401 @@
+"""The shape of a rule document: what its JSON Schema says, told in sentences with places.
+
+The schemas are the published contract and editors read them too, so the same files decide here.
+The jsonschema library decides what fits; every violation is then told in our own words, at the
+place in the author's file.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from collections.abc import Iterable, Iterator
+from datetime import date
+from decimal import Decimal
+from functools import cache
+from typing import Any, Final
+
+from mqd.rules.find import RuleFile, shipped_text
+from mqd.rules.load import excerpt, load_text
+from mqd.rules.problems import Place, Problems, did_you_mean
+from mqd.rules.tree import Mapping, Node, Scalar, Sequence, at
+
+CODES: Final = {
+    "SHAPE_BAD_NAME": "A name or code that the author chose is not written as one.",
+    "SHAPE_DUPLICATE_ITEM": "A list holds the same item twice.",
+    "SHAPE_EMPTY": "A value, a list or a mapping holds nothing.",
+    "SHAPE_MISSING_KEY": "A key that must be there is missing.",
+    "SHAPE_NOT_A_BOOLEAN": "The value must be true or false.",
+    "SHAPE_NOT_A_DATE": "The date is not in the calendar.",
+    "SHAPE_NOT_A_NUMBER": "The value must be a number in plain digits.",
+    "SHAPE_NOT_WHOLE": "The value counts something and must be whole.",
+    "SHAPE_OUT_OF_RANGE": "The number is outside what can ever be meant.",
+    "SHAPE_TOO_LONG": "The text is longer than anybody reads.",
+    "SHAPE_TOO_MANY": "A list or a mapping holds more than it may.",
+    "SHAPE_TOO_MANY_PROBLEMS": "Checking stopped because the document holds too many problems.",
+    "SHAPE_UNKNOWN_KEY": "A key is not known at its place.",
+    "SHAPE_UNKNOWN_KIND": "The document does not say what kind of rule it is.",
+    "SHAPE_UNKNOWN_VALUE": "The value is not one of those that are allowed.",
+    "SHAPE_WRONG_FORM": "The text is not written in the form that is wanted.",
+    "SHAPE_WRONG_TYPE": "A single value, a list and keys were mixed up.",
+}
+
+_COLLECTIONS: Final = {
+    "object": "keys with values, each on its own line under it",
+    "array": "a list, such as [one, two]",
+}
+KINDS: Final = ("strategy", "limits", "protection", "checks", "data", "machine", "thesis")
+MAX_PROBLEMS: Final = 50
+
+_HEADER: Final = {"title", "owner", "since", "because", "format", "assumes", "related"}
+_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,14})(\.[0-9]{1,12})?")
+_INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,14})")
+_FLAWS: Final = tuple(
+    (re.compile(pattern, re.IGNORECASE), sentence)
+    for pattern, sentence in (
+        (r"[-+]?\.?(inf(inity)?|nan)", "it is not a finite number"),
+        (r"[-+]?0[xob][0-9a-f_]+", "write it in decimal digits"),
+        (r"[-+]?[0-9.]*[0-9]e[-+]?[0-9]+", "write it without an exponent"),
+        (r"[-+]?[0-9][0-9_,.]*[_,][0-9_,.]*", "write it without `_` or `,` between the digits"),
+        (r"\+.*[0-9.]", "write it without `+`"),
+        (r"-?0[0-9]+(\.[0-9]*)?", "write it without a leading 0"),
+        (r"-?(\.[0-9]+|[0-9]+\.)", "write a digit on both sides of the point"),
+        (r"-?[0-9.]+ ?%", "write a share as a ratio: 0.003 is 0.3 %"),
+        (r"-?[0-9]{16,}(\.[0-9]*)?|-?[0-9]+\.[0-9]{13,}", "it has too many digits"),
+    )
+)
+
+
+def check_shape(document: Mapping, problems: Problems) -> dict[str, Any] | None:
+    """The document as plain typed values in the author's order, or None with the reasons told.
+
+    Where the schema allows a number, an integer or a boolean and the unquoted text is one, the
+    value is a Decimal, an int or a bool; every other scalar stays the author's text.
+    """
+    kind = _kind_of(document, problems)
+    if kind is None:
+        return None
+    typed: dict[str, Any] = _typed(document, [_schema(kind)], kind)
+    report = _Report(document, kind, problems)
+    for error in _validator(kind).iter_errors(typed):
+        if report.is_over:
+            break
+        report.tell(error)
+    return None if report.told else typed
+
+
+def check_files(
+    files: Iterable[RuleFile], problems: Problems
+) -> list[tuple[RuleFile, Mapping, dict[str, Any]]]:
+    """Every file whose YAML and shape are right, with its tree and its typed document."""
+    checked = []
+    for file in files:
+        document = load_text(file.text, file.shown, problems)
+        typed = check_shape(document, problems) if document else None
+        if document and typed is not None:
+            checked.append((file, document, typed))
+    return checked
+
+
+def schema_for(kind: str) -> dict[str, Any]:
+    """A copy of the JSON Schema of one document kind.
+
+    Raises:
+        KeyError: there is no such kind.
+        SettingsError: the shipped schemas are missing.
+    """
+    if kind not in KINDS:
+        raise KeyError(kind)
+    return copy.deepcopy(_schema(kind))
+
+
+@cache
+def _schema(kind: str) -> dict[str, Any]:
+    schema: dict[str, Any] = json.loads(shipped_text("schemas", f"{kind}.schema.json"))
+    return schema
+
+
+@cache
+def _validator(kind: str) -> Any:
+    """The library's validator of one kind; its `$` is the end of the text, as in an editor."""
+    # Imported here because it takes longer than everything else that a start needs.
+    from jsonschema import Draft202012Validator, FormatChecker, ValidationError, validators
+
+    def check_pattern(_: Any, pattern: str, value: Any, __: Any) -> Iterator[ValidationError]:
+        ends_late = pattern.endswith("$") and str(value).endswith("\n")
+        if isinstance(value, str) and (ends_late or not re.search(pattern, value)):
+            yield ValidationError(f"not of the form {pattern}")
+
+    formats = FormatChecker(formats=())
+    formats.checks("date", raises=ValueError)(_is_date)
+    extend: Any = validators.extend
+    strict = extend(Draft202012Validator, {"pattern": check_pattern})
+    return strict(_schema(kind), format_checker=formats)
+
+
+def _is_date(value: object) -> bool:
+    return not isinstance(value, str) or bool(date.fromisoformat(value))
+
+
+def _kind_of(document: Mapping, problems: Problems) -> str | None:
+    """The kind, which is the first key that is not one of the header every kind shares."""
+    keys = [key for key, _ in document.pairs]
+    first = next((key for key in keys if key.text not in _HEADER), keys[0] if keys else None)
+    if first and first.text in KINDS:
+        return first.text
+    place = first.place if first else document.place
+    said = f"`{excerpt(first.text)}` is not a kind of rule" if first else "the document is empty"
+    hint = did_you_mean(first.text if first else "", KINDS)
+    problems.add(place, "", "SHAPE_UNKNOWN_KIND", said, hint)
+    return None
+
+
+def _resolved(schema: dict[str, Any], kind: str) -> dict[str, Any]:
+    """The schema itself, or what its `$ref` names."""
+    while "$ref" in schema:
+        schema = _schema(kind)["$defs"][schema["$ref"].rsplit("/", 1)[1]]
+    return schema
+
+
+def _branches(schemas: Iterable[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+    """The schemas and every alternative under them."""
+    found = []
+    for schema in schemas:
+        resolved = _resolved(schema, kind)
+        found.append(resolved)
+        found.extend(_branches(resolved.get("anyOf", []) + resolved.get("oneOf", []), kind))
+    return found
+
+
+def _typed(node: Node, schemas: list[dict[str, Any]], kind: str) -> Any:
+    """The plain value of a node, typed as far as the schemas of its place allow."""
+    branches = _branches(schemas, kind)
+    if isinstance(node, Mapping):
+        return {
+            key.text: _typed(value, _of_key(key.text, branches), kind) for key, value in node.pairs
+        }
+    if isinstance(node, Sequence):
+        items = [branch["items"] for branch in branches if "items" in branch]
+        return [_typed(item, items, kind) for item in node.items]
+    types = {branch.get("type") for branch in branches}
+    if not node.quoted and not node.places:
+        if "number" in types and _NUMBER.fullmatch(node.text):
+            return Decimal(node.text)
+        if "integer" in types and _INTEGER.fullmatch(node.text):
+            return int(node.text)
+        if "boolean" in types and node.text in {"true", "false"}:
+            return node.text == "true"
+    return node.text
+
+
+def _of_key(key: str, branches: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    found = []
+    for branch in branches:
+        if key in branch.get("properties", ()):
+            found.append(branch["properties"][key])
+        patterns = branch.get("patternProperties", {})
+        found.extend(schema for pattern, schema in patterns.items() if re.search(pattern, key))
+    return found
+
+
+Path = tuple[str | int, ...]
+# jsonschema's ValidationError; its stubs call every field of it possibly unset.
+_Error = Any
+
+
+class _Report:
+    """Tells the violations of one document, each once, in sentences with places."""
+
+    def __init__(self, document: Mapping, kind: str, problems: Problems) -> None:
+        self.told = 0
+        self.is_over = False
+        self._document = document
+        self._kind = kind
+        self._problems = problems
+        self._paths: set[Path] = set()
+
+    def tell(self, error: _Error) -> None:
+        """Tell one violation, unless its value was told to be wrong before."""
+        path = tuple(error.absolute_path)
+        if error.validator == "additionalProperties":
+            self._unknown_keys(error, path)
+        elif error.validator in {"required", "dependentRequired"}:
+            self._missing_keys(error, path)
+        elif error.validator in {"anyOf", "oneOf"}:
+            self._alternatives(error, path)
+        elif error.validator != "propertyNames":  # additionalProperties tells the same better
+            self._value(error, path)
+
+    def _add(self, place: Place, path: Path, code: str, message: str, hint: str = "") -> None:
+        self.told += 1
+        if self.told > MAX_PROBLEMS:
+            message = f"more than {MAX_PROBLEMS} problems; the rest was not checked"
+            code, hint, self.is_over = "SHAPE_TOO_MANY_PROBLEMS", "", True
+        if self.told <= MAX_PROBLEMS + 1:
+            self._problems.add(place, self._rule(path), code, message, hint)
+
+    def _rule(self, path: Path) -> str:
+        """The id of the document, and of the entry of it that the path leads into."""
+        node = self._document.get(self._kind)
+        name = excerpt(node.text) if isinstance(node, Scalar) else ""
+        if len(path) < 2:
+            return name
+        entry: str | int = path[1]
+        if isinstance(entry, int):
+            named = at(self._document, *path[:2], "id")
+            return f"{name}.{path[0]}.{named.text}" if isinstance(named, Scalar) else name
+        section = _schema(self._kind)["properties"].get(path[0], {})
+        return f"{name}.{path[0]}.{entry}" if section.get("x-ordered") else name
+
+    def _place(self, path: Path) -> Place:
+        node = at(self._document, *path)
+        return node.place if node else self._document.place
+
+    def _owner_place(self, path: Path) -> Place:
+        """The key that a mapping stands under; for the document, the key that says its kind."""
+        if not path:
+            return self._document.key_place(self._kind)
+        parent = at(self._document, *path[:-1])
+        if isinstance(parent, Mapping) and isinstance(path[-1], str):
+            return parent.key_place(path[-1])
+        return self._place(path)
+
+    def _label(self, path: Path) -> str:
+        if not path:
+            return f"this {self._kind}"
+        if isinstance(path[-1], int):
+            return f"item {path[-1] + 1} of {self._label(path[:-1])}"
+        return f"`{excerpt(path[-1])}`"
+
+    def _unknown_keys(self, error: _Error, path: Path) -> None:
+        node = at(self._document, *path)
+        known, patterns = error.schema.get("properties", {}), error.schema.get("patternProperties")
+        for key, _ in node.pairs if isinstance(node, Mapping) else ():
+            if self.is_over or key.text in known:
+                continue
+            if not patterns:
+                message = f"`{excerpt(key.text)}` is not a key of {self._label(path)}"
+                hint = did_you_mean(key.text, known)
+                self._add(key.place, path, "SHAPE_UNKNOWN_KEY", message, hint)
+            elif not any(re.search(pattern, key.text) for pattern in patterns):
+                names = _resolved(error.schema["propertyNames"], self._kind)
+                message = f"`{excerpt(key.text)}` in {self._label(path)} must be {_wanted(names)}"
+                self._add(key.place, path, "SHAPE_BAD_NAME", message, names["description"])
+
+    def _missing_keys(self, error: _Error, path: Path) -> None:
+        known = error.schema.get("properties", {})
+        needed = error.validator_value
+        if error.validator == "dependentRequired":
+            needed = [name for key in needed if key in error.instance for name in needed[key]]
+        # A key that is only misspelt has been told as such, with this name as its hint.
+        unknown = [key for key in error.instance if known and key not in known]
+        misspelt = {did_you_mean(key, known) for key in unknown[:MAX_PROBLEMS]}
+        for key in needed:
+            if key in error.instance or f"did you mean `{key}`?" in misspelt:
+                continue
+            if (*path, key) not in self._paths:
+                self._paths.add((*path, key))
+                message = f"the key `{key}` is missing in {self._label(path)}"
+                hint = str(known.get(key, {}).get("description", ""))
+                self._add(self._owner_place(path), path, "SHAPE_MISSING_KEY", message, hint)
+
+    def _alternatives(self, error: _Error, path: Path) -> None:
+        """Tell the violation of the branch that was meant, or all that could have been."""
+        by_branch: dict[Any, list[_Error]] = {}
+        for inner in error.context or ():
+            by_branch.setdefault(inner.relative_schema_path[0], []).append(inner)
+        meant = [
+            inners
+            for inners in by_branch.values()
+            if not any(e.validator == "type" and tuple(e.absolute_path) == path for e in inners)
+        ]
+        if len(meant) == 1 and len(by_branch) > 1 and "const" not in error.schema[error.validator]:
+            for inner in meant[0]:
+                self.tell(inner)
+        else:
+            self._value(error, path)
+
+    def _value(self, error: _Error, path: Path) -> None:
+        if path in self._paths:
+            return
+        self._paths.add(path)
+        node = at(self._document, *path)
+        code, message, hint = _violation(error, node, self._label(path), self._kind)
+        place = self._place(path)
+        if code == "SHAPE_DUPLICATE_ITEM" and isinstance(node, Sequence):
+            place = _second(node).place
+        elif code in {"SHAPE_EMPTY", "SHAPE_TOO_MANY"}:
+            place = self._owner_place(path)
+            self.is_over = code == "SHAPE_TOO_MANY"
+        self._add(place, path, code, message, hint)
+
+
+def _violation(error: _Error, node: Node | None, label: str, kind: str) -> tuple[str, str, str]:
+    """The code, the sentence and the hint for one value that does not fit."""
+    keyword = error.validator
+    if keyword in {"minItems", "minProperties"} or (isinstance(node, Scalar) and not node.text):
+        return "SHAPE_EMPTY", f"{label} is empty", str(error.schema.get("description", ""))
+    if keyword in {"maxItems", "maxProperties"}:
+        return "SHAPE_TOO_MANY", f"{label} holds more than {error.validator_value} entries", ""
+    if keyword == "uniqueItems":
+        return "SHAPE_DUPLICATE_ITEM", f"an item of {label} stands there twice", "delete one"
+    if not isinstance(node, Scalar) or error.validator_value in ("object", "array"):
+        one = f"{_wanted(error.schema, kind)}, said in one value"
+        wanted = _COLLECTIONS.get(str(error.validator_value), one)
+        return "SHAPE_WRONG_TYPE", f"{label} must be {wanted}", ""
+    shown = f"`{excerpt(node.text)}`"
+    if keyword == "multipleOf":
+        return "SHAPE_NOT_WHOLE", f"{label} must be a whole number, not {shown}", ""
+    if keyword == "exclusiveMinimum":
+        return "SHAPE_OUT_OF_RANGE", f"{label} must be above {error.validator_value}", ""
+    if keyword == "maxLength":
+        return "SHAPE_TOO_LONG", f"{label} is over {error.validator_value} characters long", ""
+    if keyword == "format":
+        return "SHAPE_NOT_A_DATE", f"{shown} is not a day of the calendar", ""
+    return _not_among(error, node, label, kind)
+
+
+def _not_among(error: _Error, node: Scalar, label: str, kind: str) -> tuple[str, str, str]:
+    """A scalar that is not of the type, the form or the choice that is wanted."""
+    branches = _branches([error.schema], kind)
+    choices = [str(branch["const"]) for branch in branches if "const" in branch]
+    types = {branch.get("type") for branch in branches}
+    wanted, shown = _wanted(error.schema, kind), f"`{excerpt(node.text)}`"
+    if "boolean" in types:
+        near = {"yes": "true", "on": "true", "no": "false", "off": "false"}
+        hint = did_you_mean(near.get(node.text.lower(), node.text.lower()), ("true", "false"))
+        return "SHAPE_NOT_A_BOOLEAN", f"{label} must be true or false, not {shown}", hint
+    flaw = _number_flaw(node) if "number" in types else ""
+    if flaw or types & {"number"} == types - {None}:
+        return "SHAPE_NOT_A_NUMBER", f"{label} must be {wanted}, not {shown}", flaw
+    hint = did_you_mean(node.text, choices) if choices else ""
+    if choices and types <= {None, "integer"}:
+        return "SHAPE_UNKNOWN_VALUE", f"{label} cannot be {shown}", hint
+    return "SHAPE_WRONG_FORM", f"{label} must be {wanted}, not {shown}", hint
+
+
+def _number_flaw(node: Scalar) -> str:
+    """What keeps a text that looks like a number from being one; empty when it does not."""
+    if (node.quoted or node.places) and _NUMBER.fullmatch(node.text.strip()):
+        return "write it on one line, without quotes"
+    return next((sentence for form, sentence in _FLAWS if form.fullmatch(node.text)), "")
+
+
+def _wanted(schema: dict[str, Any], kind: str = "") -> str:
+    """What a schema asks for, as the end of a sentence: a duration such as 30s or ..."""
+    alternatives = [_resolved(branch, kind) for branch in schema.get("anyOf", [])]
+    if alternatives:
+        return " or ".join(_wanted(branch, kind) for branch in alternatives)
+    choices = [f"`{branch['const']}`" for branch in schema.get("oneOf", []) if "const" in branch]
+    if choices:
+        return " or ".join(choices)
+    title, examples = str(schema.get("title", "value")), schema.get("examples", [])
+    article = "an" if title[0] in "aeio" else "a"
+    return f"{article} {title}" + (f" such as {examples[0]}" if examples else "")
+
+
+def _second(node: Sequence) -> Node:
+    """The first item of a list that repeats an earlier one."""
+    texts = [item.text if isinstance(item, Scalar) else "" for item in node.items]
+    return next((item for n, item in enumerate(node.items) if texts[n] in texts[:n]), node)

@@ -1,0 +1,103 @@
+"""The whole way: files -> trees -> shape -> meaning -> together -> a frozen rule book."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from mqd.ground.canonical import digest
+from mqd.ground.errors import JournalError, RuleError
+from mqd.rules.book import RuleBook
+from mqd.rules.changes import Changes
+from mqd.rules.check.document import Document, Notes
+from mqd.rules.check.together import Together
+from mqd.rules.digest import canonical_text, documents_of
+from mqd.rules.find import find_rule_files
+from mqd.rules.problems import Problem, Problems
+from mqd.rules.shape import KINDS, check_files
+from mqd.rules.tree import Mapping
+
+NO_CHANGES = Changes()
+
+
+class Report(NamedTuple):
+    """What one validation found: the book and its digest when there are no errors."""
+
+    book: RuleBook | None
+    problems: tuple[Problem, ...]
+
+    @property
+    def digest(self) -> str:
+        """The digest of the rules, or empty when they have errors."""
+        return self.book.digest if self.book else ""
+
+
+def validate(root: Path, changes: Changes = NO_CHANGES) -> Report:
+    """Check every rule file under `root` and report everything that is wrong.
+
+    Raises:
+        SettingsError: `root` is no folder with rules, or a change of the run is impossible.
+    """
+    notes = Notes(Problems(), literals_may_repeat_limits=not changes.values)
+    files = find_rule_files(root, notes.problems)
+    trees = check_files(files, notes.problems)
+    documents = [document for tree in trees if (document := _document(tree, notes)) is not None]
+    book = _book(changes.apply(documents), notes, str(root), changes.protections)
+    sources = {file.shown: file.text for file in files}
+    problems = tuple(notes.problems.sorted(sources))
+    return Report(changes.keep(book) if book else None, problems)
+
+
+def load_rules(root: Path, changes: Changes = NO_CHANGES) -> RuleBook:
+    """The frozen rule book of the files under `root`.
+
+    Raises:
+        RuleError: the rules have errors; it carries every problem.
+        SettingsError: `root` is no folder with rules, or a change of the run is impossible.
+    """
+    report = validate(root, changes)
+    if report.book is None:
+        raise RuleError(report.problems)
+    return report.book
+
+
+def rules_from_text(canonical: str) -> RuleBook:
+    """The rule book that a journal kept as its canonical text.
+
+    Raises:
+        JournalError: the text is not that of a valid rule book of this version.
+    """
+    notes = Notes(Problems())
+    try:
+        parts, protections = documents_of(canonical)
+    except (ValueError, KeyError, TypeError) as error:
+        raise JournalError(f"the journal's rules cannot be read: {error}") from error
+    documents = [Document(kind, name, tree, notes) for kind, name, tree in parts]
+    book = _book(documents, notes, "journal", protections)
+    if book is None:
+        first = notes.problems.sorted()[0]
+        raise JournalError(f"the journal's rules no longer pass the checks: {first.message}")
+    return Changes(protections=protections).keep(book)
+
+
+def _book(
+    documents: list[Document], notes: Notes, root: str, protections: tuple[str, ...] | None
+) -> RuleBook | None:
+    book = Together(documents, notes, root).book()
+    if book is None:
+        return None
+    text = canonical_text(
+        [(item.kind, item.id, item.tree) for item in documents],
+        notes.expression_texts,
+        protections,
+    )
+    return replace(book, digest=digest(text), canonical=text)
+
+
+def _document(tree: Mapping, notes: Notes) -> Document | None:
+    """The document of a tree whose kind is known; the shape stage reported the others."""
+    for key, value in tree.pairs:
+        if key.text in KINDS:
+            return Document(key.text, getattr(value, "text", ""), tree, notes)
+    return None

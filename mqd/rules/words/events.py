@@ -1,0 +1,27 @@
+"""Events: what each kind of machine may hear. A machine's table must cover every one of them."""
+
+from __future__ import annotations
+
+ORDER_EVENTS: dict[str, str] = {
+    "acknowledged": "The broker gave the order an id.",
+    "filled": "The broker reports an execution, of a part or of the rest.",
+    "cancel_requested": "The desk asked the broker to take the order back.",
+    "cancelled": "The broker took the order back.",
+    "rejected": "The broker said no.",
+    "expired": "The order's time ran out at the broker.",
+    "outcome_lost": "A request was sent and no answer came.",
+    "not_found": "The broker, asked after the settle window, does not know the order.",
+}
+
+DESK_EVENTS: dict[str, str] = {
+    "incident": "The world did what it should not; a typed incident was raised.",
+    "invariant_broken": "Something that must always hold does not.",
+}
+
+MACHINE_EVENTS: dict[str, dict[str, str]] = {"order": ORDER_EVENTS, "desk": DESK_EVENTS}
+
+REQUIREMENTS: dict[str, str] = {
+    "broker_order_id": "The event or the order carries the broker's own id.",
+}
+
+TERMINAL = "TERMINAL"

@@ -1,0 +1,44 @@
+"""A running desk: append, step, commit, send; in this order, for every event there ever is."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from mqd.engine.core import Engine
+from mqd.engine.state import DeskState
+from mqd.engine.step import step
+from mqd.model.decision import Outcome
+from mqd.model.event import Event
+from mqd.ports.broker import Broker
+from mqd.ports.journal import Journal
+
+
+class Watcher(Protocol):
+    """Somebody who is told what happened, after it is durable; it can change nothing."""
+
+    def saw(self, event: Event, outcome: Outcome, state: DeskState) -> None:
+        """One event was taken and led to this outcome."""
+        ...
+
+
+class Desk:
+    """The engine with its state, its journal and its broker."""
+
+    def __init__(self, engine: Engine, state: DeskState, journal: Journal, broker: Broker) -> None:
+        self.engine = engine
+        self.state = state
+        self.journal = journal
+        self.broker = broker
+
+    def take(self, event: Event) -> Outcome:
+        """Let one event act; its commands leave only when the journal has them.
+
+        Raises:
+            JournalError: the journal cannot be written; this process's state ends here.
+        """
+        seq = self.journal.append(event)
+        outcome = step(self.engine, self.state, event)
+        self.journal.commit(seq, outcome)
+        for command in outcome.commands:
+            self.broker.send(command)
+        return outcome

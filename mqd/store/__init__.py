@@ -1,0 +1,1 @@
+"""Floor 5: the desk's memory; an append-only, hash-chained journal in SQLite or PostgreSQL."""

@@ -1,0 +1,162 @@
+"""Where a journal is: from what an operator typed to a SQLAlchemy engine."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from functools import partial
+from pathlib import Path
+
+from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+
+from mqd.ground.errors import SettingsError, SetupError
+
+_EXPECTED = "a path, sqlite:///path or postgresql+psycopg://user@host/name"
+_SQLITE_HEADER = b"SQLite format 3\x00"
+# A loop that trades cannot wait long for somebody who looks at the file with another program.
+_BUSY_MS = 2_000
+
+
+def journal_url(place: str) -> URL:
+    """The address behind a bare path or any supported database URL.
+
+    Raises:
+        SettingsError: not an address, or of a database that mqd is not written for.
+    """
+    if "://" not in place:
+        url = URL.create("sqlite", database=place)
+    else:
+        try:
+            url = make_url(place)
+        except ArgumentError as error:  # its text may hold a password, so it is not repeated
+            raise SettingsError(f"the journal's address is none; expected {_EXPECTED}") from error
+    backend = url.get_backend_name()
+    if backend == "sqlite":
+        if url.database in {None, "", ":memory:"}:
+            raise SettingsError(f"a journal needs a file; expected {_EXPECTED}")
+    elif backend != "postgresql":
+        raise SettingsError(f"mqd keeps no journal in {backend}; expected {_EXPECTED}")
+    elif "+" not in url.drivername:
+        url = url.set(drivername="postgresql+psycopg")
+    return url
+
+
+def file_of(url: URL) -> Path | None:
+    """The file of a SQLite journal, absolute; None for a server."""
+    if url.get_backend_name() != "sqlite" or url.database is None:
+        return None
+    return Path(url.database).expanduser().absolute()
+
+
+def name_of(url: URL) -> str:
+    """How messages call the journal: its path, or its address without the password."""
+    path = file_of(url)
+    return str(path) if path else url.render_as_string(hide_password=True)
+
+
+def check_file(path: Path, *, write: bool) -> None:
+    """See that `path` is, or may become, a SQLite file.
+
+    Raises:
+        SettingsError: nothing there to read, or the place cannot be used.
+        SetupError: there is another kind of file.
+    """
+    if not path.exists():
+        if not write:
+            raise SettingsError(
+                f"there is no journal at {path}; `mqd run` makes one, --db names another"
+            )
+        return
+    try:
+        with path.open("rb") as file:
+            start = file.read(len(_SQLITE_HEADER))
+    except OSError as error:
+        raise SettingsError(f"cannot read the journal {path}: {error.strerror}") from error
+    if start not in {b"", _SQLITE_HEADER}:
+        raise SetupError(f"{path} is not a journal of mqd (not a SQLite file)")
+
+
+def make_folder(path: Path) -> None:
+    """Make the folders above the file `path`.
+
+    Raises:
+        SettingsError: they cannot be made.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(
+            f"cannot make the folder of the journal {path}: {error.strerror}"
+        ) from error
+
+
+def make_file(path: Path) -> None:
+    """Make an empty file that only its owner can read, if there is none.
+
+    SQLite gives its two companion files the same permissions.
+
+    Raises:
+        SettingsError: it cannot be made.
+    """
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    except OSError as error:
+        raise SettingsError(f"cannot write the journal {path}: {error.strerror}") from error
+
+
+def engine_for(url: URL, *, write: bool) -> Engine:
+    """An engine whose connections read only, or are fit for the one writer.
+
+    Raises:
+        SettingsError: the driver for this database is not installed.
+    """
+    path = file_of(url)
+    if path is not None:
+        engine = create_engine(
+            "sqlite://", creator=partial(_connect_sqlite, path, write=write), poolclass=NullPool
+        )
+        # The driver would begin late and not at all for DDL; a schema is made whole or not.
+        event.listen(engine, "begin", _begin_immediate if write else _begin)
+        return engine
+    try:
+        engine = create_engine(url, poolclass=NullPool)
+    except (NoSuchModuleError, ModuleNotFoundError) as error:
+        raise SettingsError(
+            f"the driver for {url.drivername} is not installed: pip install 'psycopg[binary]'"
+        ) from error
+    return engine if write else engine.execution_options(postgresql_readonly=True)
+
+
+def in_words(error: SQLAlchemyError) -> str:
+    """Why the database failed, in one clear sentence part."""
+    text = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+    if "disk is full" in text or "No space left" in text:
+        return "the disk is full"
+    if "database is locked" in text:
+        return "another program holds it locked"
+    return text
+
+
+def _connect_sqlite(path: Path, *, write: bool) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        f"{path.as_uri()}?mode={'rw' if write else 'ro'}",
+        uri=True,
+        timeout=_BUSY_MS / 1_000,  # this is PRAGMA busy_timeout
+        isolation_level=None,
+        check_same_thread=False,
+    )
+    connection.execute("PRAGMA foreign_keys = ON")
+    if write:
+        # WAL lets readers read while we write; FULL makes every commit reach the disk.
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+    return connection
+
+
+def _begin(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN")
+
+
+def _begin_immediate(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")

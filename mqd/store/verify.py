@@ -1,0 +1,71 @@
+"""Is the journal what the desk wrote? Finds edits, deletions, insertions and a cut tail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from mqd.ground import canonical
+from mqd.ground.errors import JournalError
+from mqd.store.rows import Row, broken_link
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What a check of the whole journal found.
+
+    `rows` and `head` are of the rows that are whole; `first_bad_position` is None where all is
+    well or no single row is to blame; `what` is one sentence.
+    """
+
+    rows: int
+    head: str
+    ok: bool
+    first_bad_position: int | None
+    what: str
+
+
+class ChainedJournal(Protocol):
+    """A journal that shows its rows and its rule books."""
+
+    def rows(self) -> Iterator[Row]:
+        """Every row, in order."""
+        ...
+
+    def rule_books(self) -> Iterator[tuple[str, str]]:
+        """Every digest with its canonical text."""
+        ...
+
+
+def verify(journal: ChainedJournal, expected_head: str | None = None) -> Verification:
+    """Check every row, every rule book and, if given, that `expected_head` was ever the head.
+
+    A chain alone cannot tell that its newest rows were cut off, or that all of it was written
+    anew; a head that was exported before, kept elsewhere and given here can.
+    """
+    wanted = None if expected_head is None else expected_head.strip().lower()
+    position, head = 0, canonical.GENESIS_HASH
+    found = wanted in {None, head}
+    try:
+        for row in journal.rows():
+            broken = broken_link(position, head, row)
+            if broken is not None:
+                return Verification(position, head, False, *broken)
+            position, head = row.position, row.hash
+            found = found or head == wanted
+        what = _bad_rule_book(journal)
+    except JournalError as error:
+        return Verification(position, head, False, position + 1, str(error))
+    if what is None and not found:
+        what = f"cut: the exported head {wanted} is not in this journal"
+    if what is not None:
+        return Verification(position, head, False, None, what)
+    return Verification(position, head, True, None, f"all {position} rows are whole")
+
+
+def _bad_rule_book(journal: ChainedJournal) -> str | None:
+    for digest, text in journal.rule_books():
+        if canonical.digest(text) != digest:
+            return f"the rules {digest} were changed after they were kept"
+    return None
