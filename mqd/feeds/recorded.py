@@ -55,7 +55,7 @@ class RecordedFeed:
     """
 
     def __init__(self, rows: RecordedBars, calendar: Calendar) -> None:
-        self._rows = rows
+        self.rows = rows
         self._calendar = calendar
         self._previous_ns = _previous_minutes(rows)
         self._mended: dict[int, list[FeedDefectFound]] = {
@@ -72,7 +72,7 @@ class RecordedFeed:
 
         A session that such a bar was part of has been opened before and is not opened again.
         """
-        rows = self._rows
+        rows = self.rows
         starts = rows.start_ns
         seen_ns: int | None = None
         row = 0
@@ -125,12 +125,12 @@ class RecordedFeed:
 
     def _missing(self, row: int, session: Session | None, seen_ns: int | None) -> list[FeedEvent]:
         """The defect of regular minutes that are missing just before this row, if any are."""
-        start_ns = int(self._rows.start_ns[row])
+        start_ns = int(self.rows.start_ns[row])
         if session is None or start_ns % NS_PER_MINUTE:
             return []
         previous_ns = int(self._previous_ns[row])
         if seen_ns is not None and seen_ns % NS_PER_MINUTE == 0:
-            is_first = row == 0 or int(self._rows.start_ns[row - 1]) < session.open_ns
+            is_first = row == 0 or int(self.rows.start_ns[row - 1]) < session.open_ns
             if is_first:  # the bar before a restart may be one that this feed never held
                 previous_ns = max(previous_ns, seen_ns)
         is_late = previous_ns < session.open_ns
@@ -138,7 +138,7 @@ class RecordedFeed:
         minutes = (start_ns - first_ns) // NS_PER_MINUTE
         if not minutes:
             return []
-        symbol = self._rows.symbols[int(self._rows.codes[row])]
+        symbol = self.rows.symbols[int(self.rows.codes[row])]
         detail = (
             f"{minutes} minute{'s' if minutes > 1 else ''} missing from {iso_utc(first_ns)} "
             f"until {iso_utc(start_ns)}"
@@ -148,7 +148,7 @@ class RecordedFeed:
 
     def _bars(self, row: int, end: int) -> Iterator[BarClosed]:
         """The bars of the rows from `row` to before `end`."""
-        rows = self._rows
+        rows = self.rows
         run = slice(row, end)
         symbols: Iterator[str] = repeat(rows.symbols[0])
         if len(rows.symbols) > 1:
@@ -170,9 +170,9 @@ class RecordedFeed:
 
     def _ending(self, session: Session | None, seen_ns: int | None) -> Iterator[FeedEvent]:
         """What comes after the last bar: its session's close if it was reached, late defects."""
-        events: list[FeedEvent] = [*self._mended.get(self._rows.count, ())]
+        events: list[FeedEvent] = [*self._mended.get(self.rows.count, ())]
         if session is not None:
-            last_ns = max(int(start) for start in (*self._rows.start_ns[-1:], seen_ns or 0))
+            last_ns = max(int(start) for start in (*self.rows.start_ns[-1:], seen_ns or 0))
             if last_ns + NS_PER_MINUTE >= session.close_ns or any(
                 event.at_ns >= session.close_ns for event in events
             ):

@@ -8,7 +8,9 @@ finite has no byte form of its own: it is written as null, because it is unknown
 from __future__ import annotations
 
 import json
+import json.encoder
 import math
+from collections.abc import Callable
 from decimal import Decimal
 from hashlib import sha256
 from typing import Any
@@ -27,6 +29,20 @@ _ENCODER = json.JSONEncoder(
 )
 
 
+def _prepared() -> Callable[[Any], str]:
+    """`_ENCODER.encode`, without building the C encoder anew for every value (1.8 µs a bar)."""
+    make = json.encoder.c_make_encoder
+    if make is None:  # no C accelerator in this Python
+        return _ENCODER.encode
+    chunks = make(
+        None, _plain, json.encoder.encode_basestring, None, ":", ",", True, False, False
+    )  # fmt: skip
+    return lambda value: "".join(chunks(value, 0))
+
+
+_encoded = _prepared()
+
+
 def decimal_text(value: Decimal) -> str:
     """Plain digits without exponent or trailing zeros: 0.8520 -> '0.852', 1E+2 -> '100'."""
     text = format(value, "f")
@@ -42,9 +58,9 @@ def encode(value: object) -> str:
         TypeError: the value holds something without a canonical form.
     """
     try:
-        return _ENCODER.encode(value)
+        return _encoded(value)
     except ValueError:
-        return _ENCODER.encode(_without_non_finite(value))
+        return _encoded(_without_non_finite(value))
 
 
 def decode(text: str) -> Any:

@@ -38,9 +38,9 @@ def state_diagram_svg(machine: MachineRules) -> str:
     """
     diagram = lay_out(machine)
     width, height = diagram.width, diagram.height
+    size = f'width="{width}" height="{height}" viewBox="0 0 {width} {height}"'
     lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
-        f'viewBox="0 0 {width} {height}" role="img" aria-labelledby="title about">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-labelledby="title about">',
         f'<title id="title">{escape(diagram_title(machine))}</title>',
         f'<desc id="about">{escape(_in_words(machine))}</desc>',
         f"<style>{_style(len(diagram.ways))}</style>",
@@ -73,13 +73,6 @@ def _in_words(machine: MachineRules) -> str:
 
 
 def _style(ways: int) -> str:
-    used = min(ways, len(_LIGHT))
-    light = "".join(
-        f".c{n}{{stroke:{hue}}}.d{n}{{fill:{hue}}}" for n, hue in enumerate(_LIGHT[:used])
-    )
-    dark = "".join(
-        f".c{n}{{stroke:{hue}}}.d{n}{{fill:{hue}}}" for n, hue in enumerate(_DARK[:used])
-    )
     return (
         f"text{{font-family:{_FONT};font-size:{NAME_SIZE}px}}"
         ".card{fill:#fff;stroke:#d0d7de}.casing{stroke:#fff}.ink{fill:#1f2328}.soft{fill:#59636e}"
@@ -87,13 +80,17 @@ def _style(ways: int) -> str:
         ".box{fill:#f3f6f9;stroke:#59636e}.end{fill:#e2e7ec;stroke:#59636e}.start{fill:#1f2328}"
         f".note{{font-size:{NOTE_SIZE}px}}.id{{font-weight:700}}"
         "path{fill:none;stroke-width:2}.casing{stroke-width:6}.line{stroke-width:1.5}"
-        f"{light}"
+        f"{_hues(_LIGHT[:ways])}"
         "@media(prefers-color-scheme:dark){"
         ".card{fill:#161b22;stroke:#3d444d}.casing{stroke:#161b22}.ink{fill:#e6edf3}"
         ".soft{fill:#9da7b1}.line{stroke:#767f89}.leader{stroke:#363d46}"
         ".box{fill:#212830;stroke:#9da7b1}.end{fill:#30363d;stroke:#9da7b1}.start{fill:#e6edf3}"
-        f"{dark}}}"
+        f"{_hues(_DARK[:ways])}}}"
     )
+
+
+def _hues(hues: tuple[str, ...]) -> str:
+    return "".join(f".c{n}{{stroke:{hue}}}.d{n}{{fill:{hue}}}" for n, hue in enumerate(hues))
 
 
 def _hue(number: int) -> int:

@@ -67,16 +67,16 @@ def example_order_id(book: RuleBook) -> str:
 def conditions_reading(book: RuleBook, facts: Iterable[str]) -> tuple[Condition, ...]:
     """The conditions that keep an order back because of one of these facts."""
     wanted = set(facts)
+
+    def reads_one(condition: Condition) -> bool:
+        return not wanted.isdisjoint(name.name for name in names(condition.when))
+
     blocking = (
         *book.entry_checks.conditions,
         *book.exit_checks.conditions,
         *(condition for strategy in book.strategies for condition in strategy.no_trade),
     )
-    return tuple(
-        condition
-        for condition in blocking
-        if wanted & {name.name for name in names(condition.when)}
-    )
+    return tuple(filter(reads_one, blocking))
 
 
 def raised_by(machines: Iterable[MachineRules]) -> tuple[ErrorMeaning, ...]:

@@ -61,8 +61,9 @@ class RuleFiles:
 def headers(book: RuleBook) -> Iterator[Header]:
     """The header of every document in the book; a document is a file."""
     yield book.limits_header
-    for part in (*book.strategies, *book.protections, *book.theses):
-        yield part.header
+    yield from (strategy.header for strategy in book.strategies)
+    yield from (protection.header for protection in book.protections)
+    yield from (thesis.header for thesis in book.theses)
     for rules in (book.sets_aside, book.blocks_entries, book.entry_checks, book.exit_checks):
         yield rules.header
     yield book.order_machine.header
@@ -98,7 +99,7 @@ def source_page(name: str, source: str, back: str) -> str:
         [
             f"# {code(name)}",
             "",
-            f"{MARK}. Edit the rule file itself. What it means: [execution invariants]({up}{back}).",
+            f"{MARK}. Edit the rule file itself. In words: [execution invariants]({up}{back}).",
             "",
             "<pre>",
             *shown,
@@ -109,7 +110,7 @@ def source_page(name: str, source: str, back: str) -> str:
 
 
 def line_id(number: int) -> str:
-    """The anchor of a line. (`L58` would make GitHub leave the rendered page.)"""
+    """The anchor of a line; GitHub would take `L58` for a line of the page's own source."""
     return f"line-{number}"
 
 

@@ -387,8 +387,9 @@ def _block_marks(raw: str, value: str, line: int, *, is_literal: bool) -> list[_
 def _block_lines(raw: str, value: str, line: int) -> Iterator[tuple[int, int, str]]:
     """Each line under a block scalar's header: its number, its indentation, the text after it."""
     lines = [text.removesuffix("\r") for text in raw.split("\n")[1:]]
-    first = next((text for text in lines if text.strip(" ")), "")
-    in_value = next((text for text in value.split("\n") if text.strip(" ")), "")
+    values = value.split("\n")
+    first = next((text for text in lines if text.strip(" ")), max(lines, key=len, default=""))
+    in_value = next((text for text in values if text.strip(" ")), max(values, key=len))
     # The same line in the file and in the value: what differs is the indentation.
     indent = (len(first) - len(first.lstrip(" "))) - (len(in_value) - len(in_value.lstrip(" ")))
     for number, text in enumerate(lines, line + 1):

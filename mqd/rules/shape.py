@@ -19,7 +19,7 @@ from typing import Any, Final
 from mqd.rules.find import RuleFile, shipped_text
 from mqd.rules.load import excerpt, load_text
 from mqd.rules.problems import Place, Problems, did_you_mean
-from mqd.rules.tree import Mapping, Node, Scalar, Sequence, at
+from mqd.rules.tree import Mapping, Node, Scalar, Sequence, at, walk
 
 CODES: Final = {
     "SHAPE_BAD_NAME": "A name or code that the author chose is not written as one.",
@@ -41,12 +41,10 @@ CODES: Final = {
     "SHAPE_WRONG_TYPE": "A single value, a list and keys were mixed up.",
 }
 
-_COLLECTIONS: Final = {
-    "object": "keys with values, each on its own line under it",
-    "array": "a list, such as [one, two]",
-}
+_COLLECTIONS: Final = {"object": "keys with values", "array": "a list such as [one, two]"}
 KINDS: Final = ("strategy", "limits", "protection", "checks", "data", "machine", "thesis")
 MAX_PROBLEMS: Final = 50
+MAX_ENTRIES: Final = 200
 
 _HEADER: Final = {"title", "owner", "since", "because", "format", "assumes", "related"}
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,14})(\.[0-9]{1,12})?")
@@ -74,7 +72,7 @@ def check_shape(document: Mapping, problems: Problems) -> dict[str, Any] | None:
     value is a Decimal, an int or a bool; every other scalar stays the author's text.
     """
     kind = _kind_of(document, problems)
-    if kind is None:
+    if kind is None or _is_too_wide(document, problems):
         return None
     typed: dict[str, Any] = _typed(document, [_schema(kind)], kind)
     report = _Report(document, kind, problems)
@@ -128,14 +126,10 @@ def _validator(kind: str) -> Any:
             yield ValidationError(f"not of the form {pattern}")
 
     formats = FormatChecker(formats=())
-    formats.checks("date", raises=ValueError)(_is_date)
+    formats.checks("date", raises=ValueError)(lambda text: bool(date.fromisoformat(str(text))))
     extend: Any = validators.extend
     strict = extend(Draft202012Validator, {"pattern": check_pattern})
     return strict(_schema(kind), format_checker=formats)
-
-
-def _is_date(value: object) -> bool:
-    return not isinstance(value, str) or bool(date.fromisoformat(value))
 
 
 def _kind_of(document: Mapping, problems: Problems) -> str | None:
@@ -149,6 +143,17 @@ def _kind_of(document: Mapping, problems: Problems) -> str | None:
     hint = did_you_mean(first.text if first else "", KINDS)
     problems.add(place, "", "SHAPE_UNKNOWN_KIND", said, hint)
     return None
+
+
+def _is_too_wide(document: Mapping, problems: Problems) -> bool:
+    """True for a list or a mapping so long that comparing all of it with itself takes long."""
+    for node in walk(document):
+        entries = node.pairs if isinstance(node, Mapping) else getattr(node, "items", ())
+        if len(entries) > MAX_ENTRIES:
+            message = f"more than {MAX_ENTRIES} entries stand here side by side"
+            problems.add(node.place, "", "SHAPE_TOO_MANY", message)
+            return True
+    return False
 
 
 def _resolved(schema: dict[str, Any], kind: str) -> dict[str, Any]:
@@ -224,16 +229,17 @@ class _Report:
             self._missing_keys(error, path)
         elif error.validator in {"anyOf", "oneOf"}:
             self._alternatives(error, path)
-        elif error.validator != "propertyNames":  # additionalProperties tells the same better
+        elif "propertyNames" not in error.absolute_schema_path:  # told with the unknown keys
             self._value(error, path)
 
     def _add(self, place: Place, path: Path, code: str, message: str, hint: str = "") -> None:
+        if self.is_over:
+            return
         self.told += 1
         if self.told > MAX_PROBLEMS:
             message = f"more than {MAX_PROBLEMS} problems; the rest was not checked"
             code, hint, self.is_over = "SHAPE_TOO_MANY_PROBLEMS", "", True
-        if self.told <= MAX_PROBLEMS + 1:
-            self._problems.add(place, self._rule(path), code, message, hint)
+        self._problems.add(place, self._rule(path), code, message, hint)
 
     def _rule(self, path: Path) -> str:
         """The id of the document, and of the entry of it that the path leads into."""
@@ -241,29 +247,25 @@ class _Report:
         name = excerpt(node.text) if isinstance(node, Scalar) else ""
         if len(path) < 2:
             return name
-        entry: str | int = path[1]
+        entry = path[1]
         if isinstance(entry, int):
-            named = at(self._document, *path[:2], "id")
-            return f"{name}.{path[0]}.{named.text}" if isinstance(named, Scalar) else name
+            named = at(self._document, path[0], entry, "id")
+            return f"{name}.{path[0]}.{excerpt(named.text)}" if isinstance(named, Scalar) else name
         section = _schema(self._kind)["properties"].get(path[0], {})
-        return f"{name}.{path[0]}.{entry}" if section.get("x-ordered") else name
-
-    def _place(self, path: Path) -> Place:
-        node = at(self._document, *path)
-        return node.place if node else self._document.place
+        return f"{name}.{path[0]}.{excerpt(entry)}" if section.get("x-ordered") else name
 
     def _owner_place(self, path: Path) -> Place:
         """The key that a mapping stands under; for the document, the key that says its kind."""
-        if not path:
-            return self._document.key_place(self._kind)
-        parent = at(self._document, *path[:-1])
-        if isinstance(parent, Mapping) and isinstance(path[-1], str):
-            return parent.key_place(path[-1])
-        return self._place(path)
+        *above, last = path or (self._kind,)
+        parent = at(self._document, *above)
+        if isinstance(parent, Mapping) and isinstance(last, str):
+            return parent.key_place(last)
+        node = at(self._document, *path)
+        return node.place if node else self._document.place
 
     def _label(self, path: Path) -> str:
         if not path:
-            return f"this {self._kind}"
+            return f"this {self._kind} document"
         if isinstance(path[-1], int):
             return f"item {path[-1] + 1} of {self._label(path[:-1])}"
         return f"`{excerpt(path[-1])}`"
@@ -272,11 +274,12 @@ class _Report:
         node = at(self._document, *path)
         known, patterns = error.schema.get("properties", {}), error.schema.get("patternProperties")
         for key, _ in node.pairs if isinstance(node, Mapping) else ():
-            if self.is_over or key.text in known:
+            if key.text in known:
                 continue
             if not patterns:
                 message = f"`{excerpt(key.text)}` is not a key of {self._label(path)}"
                 hint = did_you_mean(key.text, known)
+                self._paths.update((*path, name) for name in known if f"mean `{name}`" in hint)
                 self._add(key.place, path, "SHAPE_UNKNOWN_KEY", message, hint)
             elif not any(re.search(pattern, key.text) for pattern in patterns):
                 names = _resolved(error.schema["propertyNames"], self._kind)
@@ -288,13 +291,9 @@ class _Report:
         needed = error.validator_value
         if error.validator == "dependentRequired":
             needed = [name for key in needed if key in error.instance for name in needed[key]]
-        # A key that is only misspelt has been told as such, with this name as its hint.
-        unknown = [key for key in error.instance if known and key not in known]
-        misspelt = {did_you_mean(key, known) for key in unknown[:MAX_PROBLEMS]}
         for key in needed:
-            if key in error.instance or f"did you mean `{key}`?" in misspelt:
-                continue
-            if (*path, key) not in self._paths:
+            # A key that is only misspelt was told as such: the schemas look at names first.
+            if key not in error.instance and (*path, key) not in self._paths:
                 self._paths.add((*path, key))
                 message = f"the key `{key}` is missing in {self._label(path)}"
                 hint = str(known.get(key, {}).get("description", ""))
@@ -302,19 +301,21 @@ class _Report:
 
     def _alternatives(self, error: _Error, path: Path) -> None:
         """Tell the violation of the branch that was meant, or all that could have been."""
-        by_branch: dict[Any, list[_Error]] = {}
-        for inner in error.context or ():
-            by_branch.setdefault(inner.relative_schema_path[0], []).append(inner)
-        meant = [
-            inners
-            for inners in by_branch.values()
-            if not any(e.validator == "type" and tuple(e.absolute_path) == path for e in inners)
-        ]
-        if len(meant) == 1 and len(by_branch) > 1 and "const" not in error.schema[error.validator]:
-            for inner in meant[0]:
-                self.tell(inner)
-        else:
+        is_scalar = isinstance(at(self._document, *path), Scalar)
+        branches = {inner.relative_schema_path[0] for inner in error.context}
+        # A branch for a list was not meant by a single value, nor the other way round.
+        meant = branches - {
+            inner.relative_schema_path[0]
+            for inner in error.context
+            if inner.validator == "type" and tuple(inner.absolute_path) == path
+            if not is_scalar or inner.validator_value in _COLLECTIONS
+        }
+        if len(meant) != 1 or len(branches) == 1:
             self._value(error, path)
+            return
+        for inner in error.context:
+            if inner.relative_schema_path[0] in meant:
+                self.tell(inner)
 
     def _value(self, error: _Error, path: Path) -> None:
         if path in self._paths:
@@ -322,35 +323,34 @@ class _Report:
         self._paths.add(path)
         node = at(self._document, *path)
         code, message, hint = _violation(error, node, self._label(path), self._kind)
-        place = self._place(path)
+        place = node.place if node else self._document.place
         if code == "SHAPE_DUPLICATE_ITEM" and isinstance(node, Sequence):
             place = _second(node).place
         elif code in {"SHAPE_EMPTY", "SHAPE_TOO_MANY"}:
             place = self._owner_place(path)
-            self.is_over = code == "SHAPE_TOO_MANY"
         self._add(place, path, code, message, hint)
 
 
 def _violation(error: _Error, node: Node | None, label: str, kind: str) -> tuple[str, str, str]:
     """The code, the sentence and the hint for one value that does not fit."""
-    keyword = error.validator
+    keyword, limit = error.validator, str(error.validator_value)
     if keyword in {"minItems", "minProperties"} or (isinstance(node, Scalar) and not node.text):
         return "SHAPE_EMPTY", f"{label} is empty", str(error.schema.get("description", ""))
     if keyword in {"maxItems", "maxProperties"}:
-        return "SHAPE_TOO_MANY", f"{label} holds more than {error.validator_value} entries", ""
+        return "SHAPE_TOO_MANY", f"{label} holds more than {limit} entries", ""
     if keyword == "uniqueItems":
         return "SHAPE_DUPLICATE_ITEM", f"an item of {label} stands there twice", "delete one"
-    if not isinstance(node, Scalar) or error.validator_value in ("object", "array"):
-        one = f"{_wanted(error.schema, kind)}, said in one value"
-        wanted = _COLLECTIONS.get(str(error.validator_value), one)
-        return "SHAPE_WRONG_TYPE", f"{label} must be {wanted}", ""
+    if not isinstance(node, Scalar) or limit in _COLLECTIONS:
+        wanted = _COLLECTIONS.get(limit) or _wanted(error.schema, kind)
+        found = "a single value" if isinstance(node, Scalar) else "keys or a list"
+        return "SHAPE_WRONG_TYPE", f"{label} must be {wanted}, not {found}", ""
     shown = f"`{excerpt(node.text)}`"
     if keyword == "multipleOf":
         return "SHAPE_NOT_WHOLE", f"{label} must be a whole number, not {shown}", ""
     if keyword == "exclusiveMinimum":
-        return "SHAPE_OUT_OF_RANGE", f"{label} must be above {error.validator_value}", ""
+        return "SHAPE_OUT_OF_RANGE", f"{label} must be above {limit}", ""
     if keyword == "maxLength":
-        return "SHAPE_TOO_LONG", f"{label} is over {error.validator_value} characters long", ""
+        return "SHAPE_TOO_LONG", f"{label} is over {limit} characters long", ""
     if keyword == "format":
         return "SHAPE_NOT_A_DATE", f"{shown} is not a day of the calendar", ""
     return _not_among(error, node, label, kind)
@@ -366,10 +366,10 @@ def _not_among(error: _Error, node: Scalar, label: str, kind: str) -> tuple[str,
         near = {"yes": "true", "on": "true", "no": "false", "off": "false"}
         hint = did_you_mean(near.get(node.text.lower(), node.text.lower()), ("true", "false"))
         return "SHAPE_NOT_A_BOOLEAN", f"{label} must be true or false, not {shown}", hint
-    flaw = _number_flaw(node) if "number" in types else ""
-    if flaw or types & {"number"} == types - {None}:
+    flaw = _number_flaw(node) if types & {"number", "integer"} else ""
+    if "number" in types and (flaw or types <= {None, "number"}):
         return "SHAPE_NOT_A_NUMBER", f"{label} must be {wanted}, not {shown}", flaw
-    hint = did_you_mean(node.text, choices) if choices else ""
+    hint = flaw or did_you_mean(node.text, choices)
     if choices and types <= {None, "integer"}:
         return "SHAPE_UNKNOWN_VALUE", f"{label} cannot be {shown}", hint
     return "SHAPE_WRONG_FORM", f"{label} must be {wanted}, not {shown}", hint
@@ -384,12 +384,10 @@ def _number_flaw(node: Scalar) -> str:
 
 def _wanted(schema: dict[str, Any], kind: str = "") -> str:
     """What a schema asks for, as the end of a sentence: a duration such as 30s or ..."""
-    alternatives = [_resolved(branch, kind) for branch in schema.get("anyOf", [])]
-    if alternatives:
-        return " or ".join(_wanted(branch, kind) for branch in alternatives)
-    choices = [f"`{branch['const']}`" for branch in schema.get("oneOf", []) if "const" in branch]
-    if choices:
-        return " or ".join(choices)
+    wanted = [_wanted(_resolved(branch, kind), kind) for branch in schema.get("anyOf", [])]
+    wanted += [f"`{branch['const']}`" for branch in schema.get("oneOf", [])]
+    if wanted:
+        return " or ".join(wanted)
     title, examples = str(schema.get("title", "value")), schema.get("examples", [])
     article = "an" if title[0] in "aeio" else "a"
     return f"{article} {title}" + (f" such as {examples[0]}" if examples else "")

@@ -14,8 +14,9 @@ from mqd.rules.check.document import Document, Notes
 from mqd.rules.check.together import Together
 from mqd.rules.digest import canonical_text, documents_of
 from mqd.rules.find import find_rule_files
+from mqd.rules.load import load_text
 from mqd.rules.problems import Problem, Problems
-from mqd.rules.shape import KINDS, check_files
+from mqd.rules.shape import KINDS, check_shape
 from mqd.rules.tree import Mapping
 
 NO_CHANGES = Changes()
@@ -41,8 +42,13 @@ def validate(root: Path, changes: Changes = NO_CHANGES) -> Report:
     """
     notes = Notes(Problems(), literals_may_repeat_limits=not changes.values)
     files = find_rule_files(root, notes.problems)
-    trees = check_files(files, notes.problems)
-    documents = [document for tree in trees if (document := _document(tree, notes)) is not None]
+    documents: list[Document] = []
+    for file in files:
+        tree = load_text(file.text, file.shown, notes.problems)
+        if tree is not None:
+            # Meaning is looked at even where the shape is wrong: one run shows everything.
+            check_shape(tree, notes.problems)
+            documents += _document(tree, notes)
     book = _book(changes.apply(documents), notes, str(root), changes.protections)
     sources = {file.shown: file.text for file in files}
     problems = tuple(notes.problems.sorted(sources))
@@ -95,9 +101,9 @@ def _book(
     return replace(book, digest=digest(text), canonical=text)
 
 
-def _document(tree: Mapping, notes: Notes) -> Document | None:
+def _document(tree: Mapping, notes: Notes) -> list[Document]:
     """The document of a tree whose kind is known; the shape stage reported the others."""
     for key, value in tree.pairs:
         if key.text in KINDS:
-            return Document(key.text, getattr(value, "text", ""), tree, notes)
-    return None
+            return [Document(key.text, getattr(value, "text", ""), tree, notes)]
+    return []

@@ -125,7 +125,7 @@ def recover(journal: Journal, broker: Broker, reply_key: ReplyKey) -> Recovered:
         found.events += 1
         commands = item.outcome.commands
         if isinstance(item.event, BROKER_EVENTS):
-            found.journaled[reply_key(item.event)] = commands  # type: ignore[arg-type]  # narrowed by the tuple of classes
+            found.journaled[reply_key(item.event)] = commands
         elif isinstance(item.event, BarClosed | SessionOpened | SessionClosed):
             market.append((item.event, item.accepted, commands))
         _note_feed_position(found, item.event)

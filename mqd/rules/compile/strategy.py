@@ -22,6 +22,9 @@ from mqd.rules.expressions.scope import FACT, MEASURE, PARAM
 from mqd.rules.words.facts import ENTRY_QTY, FACTS, Fact
 
 
+_LIFT = 1.0 + 1e-12
+
+
 @dataclass(frozen=True, slots=True)
 class CompiledStrategy:
     """A strategy ready to run.
@@ -135,14 +138,19 @@ class _Writer:
         ]  # fmt: skip
 
     def _sizing(self, emitter: Emitter) -> None:
-        """Whole steps that fit: floor(x / step + 1e-6); none where x is unknown or negative."""
+        """Whole steps that fit: floor(x / step * (1 + 1e-12)); none where x is unknown or negative.
+
+        The factor lifts an exact multiple that float64 left a hair short (28.75 / 0.001) back to
+        its step. It is relative because the error is: an added 1e-6 would turn 10 / 10000.01,
+        which buys nothing at a step of 0.001, into one step.
+        """
         step = float(self.strategy.entry.qty.step)
         text, known = emitter.number(self.strategy.entry.qty.value)
         fits = f"0.0 <= {text} < {LARGEST_WHOLE * step!r}"
         certain = " and ".join([*known, fits])
         emitter.lines += [
             f"{ENTRY_QTY.argument}_known = {certain}",
-            f"lots = floor({text} / {step!r} + 1e-06) if {ENTRY_QTY.argument}_known else 0",
+            f"lots = floor({text} / {step!r} * {_LIFT!r}) if {ENTRY_QTY.argument}_known else 0",
             f"{ENTRY_QTY.argument} = lots * {step!r}",
         ]
 

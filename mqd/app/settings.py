@@ -1,0 +1,114 @@
+"""Where the desk runs: a small YAML file in `config/`, read strictly."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Literal, cast
+
+from mqd.brokers.simulated import SimulationSettings
+from mqd.ground.errors import SettingsError
+from mqd.rules.find import shipped
+from mqd.rules.load import load_text
+from mqd.rules.problems import Problems, did_you_mean
+from mqd.rules.tree import Scalar
+from mqd.rules.words.facts import PROFILES
+
+DEFAULT = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One profile. `journal` is the folder under which each run gets its own."""
+
+    profile: str = "samples"
+    broker: str = "simulated"
+    fill: str = "close"
+    slippage_bps: str = "0"
+    fee_per_share_usd: str = "0"
+    reject_every: str = "0"
+    journal: str = "var/runs"
+
+    def simulation(self) -> SimulationSettings:
+        """The simulated broker's settings.
+
+        Raises:
+            SettingsError: a value that the broker cannot use.
+        """
+        return SimulationSettings(
+            fill=cast("Literal['close', 'next-open']", self.fill),
+            slippage_bps=exact("slippage_bps", self.slippage_bps),
+            fee_per_share_usd=exact("fee_per_share_usd", self.fee_per_share_usd),
+            reject_every=int(exact("reject_every", self.reject_every)),
+        )
+
+
+def exact(name: str, text: str) -> Decimal:
+    """A number a user typed, exact.
+
+    Raises:
+        SettingsError: not a number in plain digits.
+    """
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        value = Decimal("NaN")
+    if not value.is_finite():
+        raise SettingsError(f"{name}: `{text}` is not a number in plain digits such as 1.5")
+    return value
+
+
+def read_settings(name: str) -> Settings:
+    """The settings of a config name (`default`) or file (`my/desk.yaml`).
+
+    A name is looked for in `./config` first, then among the shipped ones.
+
+    Raises:
+        SettingsError: no such config, or a key or value in it that means nothing.
+    """
+    path = _find(name)
+    problems = Problems()
+    tree = load_text(path.read_text(encoding="utf-8"), str(path), problems)
+    if tree is None or problems:
+        first = problems.sorted()[0]
+        raise SettingsError(f"{path}:{first.place.line}:{first.place.column}: {first.message}")
+    known = {field.name for field in dataclasses.fields(Settings)}
+    values: dict[str, str] = {}
+    for key, value in tree.pairs:
+        where = f"{path}:{key.place.line}:{key.place.column}"
+        if key.text not in known:
+            hint = did_you_mean(key.text, known)
+            raise SettingsError(f"{where}: there is no setting `{key.text}`; {hint}")
+        if not isinstance(value, Scalar):
+            raise SettingsError(f"{where}: `{key.text}` takes one value")
+        values[key.text] = value.text
+    settings = Settings(**values)
+    if settings.profile not in PROFILES:
+        raise SettingsError(f"{path}: there is no profile `{settings.profile}`")
+    if settings.broker != "simulated":
+        raise SettingsError(f"{path}: there is no broker `{settings.broker}`; known: simulated")
+    return settings
+
+
+def _find(name: str) -> Path:
+    given = Path(name)
+    if given.suffix in {".yaml", ".yml"}:
+        if given.is_file():
+            return given
+        raise SettingsError(f"there is no config file {name}")
+    for folder in (Path("config"), shipped("config")):
+        candidate = folder / f"{name}.yaml"
+        if candidate.is_file():
+            return candidate
+    known = sorted({file.stem for file in shipped("config").glob("*.yaml")})
+    raise SettingsError(f"there is no config `{name}`; known: {', '.join(known)}")
+
+
+def rules_folder(given: Path | None) -> Path:
+    """The rules to run: the folder given, or `./rules`, or the shipped ones."""
+    if given is not None:
+        return given
+    here = Path("rules")
+    return here if here.is_dir() else shipped("rules")
