@@ -36,6 +36,16 @@ class BacktestResult:
     state: DeskState
     bars: int
 
+    @property
+    def pnl_usd(self) -> Decimal:
+        """The P&L of all trades in USD, net of modelled costs, exact."""
+        return sum((trade.pnl_usd for trade in self.trades), Decimal(0))
+
+    @property
+    def won(self) -> int:
+        """How many trades made money."""
+        return sum(1 for trade in self.trades if trade.pnl_usd > 0)
+
 
 class _Trades:
     """Collects finished trades and counts bars."""

@@ -15,7 +15,7 @@ from mqd.brokers.simulated import SimulatedBroker, reply_key
 from mqd.engine.core import Engine
 from mqd.feeds.recorded import RecordedFeed
 from mqd.ground.errors import SettingsError
-from mqd.ground.times import NS_PER_S
+from mqd.ground.times import NS_PER_MINUTE, NS_PER_S
 from mqd.model.event import BarClosed, DeskStarted
 from mqd.ports.clock import Clock
 from mqd.ports.feed import FeedEvent
@@ -25,6 +25,10 @@ from mqd.runtime.desk import Desk, Watcher
 from mqd.runtime.loop import MOST_SESSIONS, Loop
 from mqd.runtime.replay import recover
 from mqd.store.journal import SqlJournal, open_journal
+
+# Nobody wants to sit through the nights between recorded sessions.
+_LONGEST_WAIT_NS = 5 * NS_PER_MINUTE
+_FLUSH_BEFORE_S = 1.0  # what only decides becomes durable within a second
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +108,11 @@ class DeskRun:
         for event in events:
             if isinstance(event, BarClosed):
                 if last_ns is not None:
-                    self.clock.sleep((event.at_ns - last_ns) / NS_PER_S / self.plan.speed)
+                    wait_ns = min(event.at_ns - last_ns, _LONGEST_WAIT_NS)
+                    wait_s = wait_ns / NS_PER_S / self.plan.speed
+                    if wait_s >= _FLUSH_BEFORE_S:
+                        self.journal.flush()
+                    self.clock.sleep(wait_s)
                 last_ns = event.at_ns
             yield event
 

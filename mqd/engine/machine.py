@@ -9,6 +9,7 @@ pure guards; and what it did is compared with what the table says, a difference 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from transitions import Machine
@@ -66,12 +67,17 @@ class WrappedMachine:
             raise InvalidTransitionError(
                 f"the {self.rules.id} machine has no answer to `{event}` in {state}"
             )
-        if row.when is not None and not self._holds(row, subject):
-            row = self.rules.row(str(row.otherwise))
+        row = self._standing(row, subject)
         expected = row.target if row.disposition == APPLY and row.target else state
         if row.disposition == APPLY:
             self._trigger(state, event, subject, expected)
         return Fired(row, expected)
+
+    def _standing(self, row: Row, subject: object) -> Row:
+        """The row whose guard holds, along the `else` of those whose guard does not."""
+        while row.when is not None and not self._holds(row, subject):
+            row = self.rules.row(str(row.otherwise))
+        return row
 
     def _trigger(self, state: str, event: str, subject: object, expected: str) -> None:
         self._borrowed.subject = subject
@@ -85,15 +91,25 @@ class WrappedMachine:
             )
 
     def _add(self, source: str, event: str, row: Row) -> None:
-        if row.disposition != APPLY or row.target is None:
-            return
-        guard = None if row.when is None else (lambda: self._holds(row, self._borrowed.subject))
-        self._machine.add_transition(
-            self._event_ids[event], self._state_ids[source], self._state_ids[row.target],
-            conditions=guard,
-        )  # fmt: skip
-        if row.otherwise is not None:
-            self._add(source, event, self.rules.row(row.otherwise))
+        """Give the library a pair's transitions in the order in which their guards are asked."""
+        asked: list[str] = []
+        while row.id not in asked:
+            asked.append(row.id)
+            if row.disposition == APPLY and row.target is not None:
+                guard = None if row.when is None else self._guard(row)
+                self._machine.add_transition(
+                    self._event_ids[event], self._state_ids[source], self._state_ids[row.target],
+                    conditions=guard,
+                )  # fmt: skip
+            if row.when is None or row.otherwise is None:
+                return
+            row = self.rules.row(row.otherwise)
+        raise InvalidTransitionError(
+            f"`{event}` in {source} has no answer: {' -> '.join(asked)} end in a circle"
+        )
+
+    def _guard(self, row: Row) -> Callable[[], bool]:
+        return lambda: self._holds(row, self._borrowed.subject)
 
     def _holds(self, row: Row, subject: object) -> bool:
         return bool(self._guards[row.id].evaluate(None, None, None, None, None, subject))

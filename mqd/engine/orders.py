@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from mqd.engine.machine import WrappedMachine
 from mqd.engine.state import OrderFacts
 from mqd.ground import errors
-from mqd.ground.errors import BrokerConfirmationRequiredError, MqdError
+from mqd.ground.errors import (
+    BrokerConfirmationRequiredError,
+    InvalidTransitionError,
+    MqdError,
+)
 from mqd.model.order import Order, OrderStateChangedEvent
-from mqd.rules.book import MachineRules, Row
+from mqd.rules.book import MachineRules
 from mqd.rules.compile.ruleset import CompiledSet
 
 CREATED = "created"
-_UNCONFIRMED = BrokerConfirmationRequiredError.__name__
+REFUSE = "refuse"
+CRITICAL = "CRITICAL"
 
 
 class TransactionLog:
@@ -56,29 +59,39 @@ class OrderStateMachine:
             InvalidTransitionError: the rules say this cannot be; no change.
         """
         facts = OrderFacts(qty=float(order.qty), filled_qty=float(order.filled_qty))
-        row, state = self._machine.fire(order.state, event, facts)
+        try:
+            row, state = self._machine.fire(order.state, event, facts)
+        except InvalidTransitionError as error:  # no row speaks of it, so none is named
+            raised = type(error).__name__
+            _record(log, order, event, at_ns, order.state, ("", REFUSE, CRITICAL, raised))
+            raise
         if "broker_order_id" in row.requires and not order.broker_order_id:
-            unconfirmed = replace(row, raises=_UNCONFIRMED, severity="CRITICAL", disposition="refuse")
-            self._record(order, event, order.state, unconfirmed, at_ns, log)
+            refused = (row.id, REFUSE, CRITICAL, BrokerConfirmationRequiredError.__name__)
+            _record(log, order, event, at_ns, order.state, refused)
             raise BrokerConfirmationRequiredError(
                 f"`{event}` for {order.client_order_id} carries no broker order id ({row.id})"
             )
-        self._record(order, event, state, row, at_ns, log)
+        line = (row.id, row.disposition, row.severity, row.raises)
+        _record(log, order, event, at_ns, state, line)
         if row.raises is not None:
             raise error_class(row.raises)(
                 f"`{event}` for {order.client_order_id} in {order.state} ({row.id}): {row.because}"
             )
         return order._replace(state=state, updated_ns=at_ns)
 
-    def _record(
-        self, order: Order, event: str, state: str, row: Row, at_ns: int, log: TransactionLog
-    ) -> None:
-        log.record(
-            OrderStateChangedEvent(
-                at_ns, order.client_order_id, event, order.state, state, row.id,
-                row.disposition, row.severity, row.raises,
-            )
-        )  # fmt: skip
+
+def _record(
+    log: TransactionLog,
+    order: Order,
+    event: str,
+    at_ns: int,
+    to_state: str,
+    line: tuple[str, str, str, str | None],
+) -> None:
+    """Log what an event did; `line` is the row's id, what it did, how loud, and what it raises."""
+    log.record(
+        OrderStateChangedEvent(at_ns, order.client_order_id, event, order.state, to_state, *line)
+    )
 
 
 def error_class(name: str) -> type[MqdError]:

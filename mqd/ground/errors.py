@@ -8,7 +8,8 @@
     ├─ UnknownOutcome    look up, then decide     BrokerTimeoutError, BrokerConfirmationRequiredError
     ├─ Unavailable       back off                 BrokerUnavailableError
     ├─ Incident          book it, stop entries,   TerminalStateError, UnknownOrderError,
-    │                    page; exits go on        ExecutionConflictError, OverfillError
+    │                    page; exits go on        ExecutionConflictError, OverfillError,
+    │                                             MalformedExecutionError, OrphanedPositionError
     └─ InvariantError    halt, page a person      InvalidTransitionError, JournalError
 """
 
@@ -99,6 +100,14 @@ class UnknownOrderError(Incident):
 
 class ExecutionConflictError(Incident):
     """An execution id came twice with different contents; the first one stands."""
+
+
+class MalformedExecutionError(Incident):
+    """The broker reports an execution whose numbers cannot be; it is not booked."""
+
+
+class OrphanedPositionError(Incident):
+    """The rules in force have no strategy that manages a position which the desk holds."""
 
 
 class OverfillError(Incident):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Context, Decimal, DivisionByZero, InvalidOperation
 from typing import NamedTuple
 
 ZERO = Decimal(0)
+AVERAGE = Context(prec=28, traps=[InvalidOperation, DivisionByZero])
+"""How every average is rounded, whatever decimal context the caller has set."""
 
 
 class Position(NamedTuple):
@@ -25,7 +27,7 @@ class Position(NamedTuple):
     @property
     def entry_price(self) -> Decimal | None:
         """The average fill of the open shares in USD, or None when flat."""
-        return self.cost_usd / self.qty if self.qty else None
+        return AVERAGE.divide(self.cost_usd, self.qty) if self.qty else None
 
 
 class Trade(NamedTuple):

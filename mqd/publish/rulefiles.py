@@ -52,7 +52,7 @@ class RuleFiles:
 
     def line_link(self, place: Place) -> str:
         """The line's number alone, for a table whose file is named above it."""
-        return f"[line {place.line}]({self._target(place)})"
+        return f"[line&nbsp;{place.line}]({self._target(place)})"
 
     def _target(self, place: Place) -> str:
         return f"{quote(self.page(place))}#{line_id(place.line)}"

@@ -16,8 +16,8 @@ from decimal import Decimal
 from functools import cache
 from typing import Any, Final
 
-from mqd.rules.find import RuleFile, shipped_text
-from mqd.rules.load import excerpt, load_text
+from mqd.rules.find import shipped_text
+from mqd.rules.load import excerpt
 from mqd.rules.problems import Place, Problems, did_you_mean
 from mqd.rules.tree import Mapping, Node, Scalar, Sequence, at, walk
 
@@ -77,23 +77,10 @@ def check_shape(document: Mapping, problems: Problems) -> dict[str, Any] | None:
     typed: dict[str, Any] = _typed(document, [_schema(kind)], kind)
     report = _Report(document, kind, problems)
     for error in _validator(kind).iter_errors(typed):
-        if report.is_over:
+        if report.told > MAX_PROBLEMS:
             break
         report.tell(error)
     return None if report.told else typed
-
-
-def check_files(
-    files: Iterable[RuleFile], problems: Problems
-) -> list[tuple[RuleFile, Mapping, dict[str, Any]]]:
-    """Every file whose YAML and shape are right, with its tree and its typed document."""
-    checked = []
-    for file in files:
-        document = load_text(file.text, file.shown, problems)
-        typed = check_shape(document, problems) if document else None
-        if document and typed is not None:
-            checked.append((file, document, typed))
-    return checked
 
 
 def schema_for(kind: str) -> dict[str, Any]:
@@ -110,8 +97,7 @@ def schema_for(kind: str) -> dict[str, Any]:
 
 @cache
 def _schema(kind: str) -> dict[str, Any]:
-    schema: dict[str, Any] = json.loads(shipped_text("schemas", f"{kind}.schema.json"))
-    return schema
+    return dict(json.loads(shipped_text("schemas", f"{kind}.schema.json")))
 
 
 @cache
@@ -195,13 +181,10 @@ def _typed(node: Node, schemas: list[dict[str, Any]], kind: str) -> Any:
 
 
 def _of_key(key: str, branches: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    found = []
-    for branch in branches:
-        if key in branch.get("properties", ()):
-            found.append(branch["properties"][key])
-        patterns = branch.get("patternProperties", {})
-        found.extend(schema for pattern, schema in patterns.items() if re.search(pattern, key))
-    return found
+    named = [found for branch in branches if (found := branch.get("properties", {}).get(key))]
+    patterns = (branch.get("patternProperties", {}) for branch in branches)
+    matched = (found for each in patterns for form, found in each.items() if re.search(form, key))
+    return [*named, *matched]
 
 
 Path = tuple[str | int, ...]
@@ -214,7 +197,6 @@ class _Report:
 
     def __init__(self, document: Mapping, kind: str, problems: Problems) -> None:
         self.told = 0
-        self.is_over = False
         self._document = document
         self._kind = kind
         self._problems = problems
@@ -233,12 +215,12 @@ class _Report:
             self._value(error, path)
 
     def _add(self, place: Place, path: Path, code: str, message: str, hint: str = "") -> None:
-        if self.is_over:
+        if self.told > MAX_PROBLEMS:
             return
         self.told += 1
         if self.told > MAX_PROBLEMS:
             message = f"more than {MAX_PROBLEMS} problems; the rest was not checked"
-            code, hint, self.is_over = "SHAPE_TOO_MANY_PROBLEMS", "", True
+            code, hint = "SHAPE_TOO_MANY_PROBLEMS", ""
         self._problems.add(place, self._rule(path), code, message, hint)
 
     def _rule(self, path: Path) -> str:
@@ -278,7 +260,10 @@ class _Report:
                 continue
             if not patterns:
                 message = f"`{excerpt(key.text)}` is not a key of {self._label(path)}"
-                hint = did_you_mean(key.text, known)
+                # What is missing here is likelier meant than what stands here already.
+                hint = did_you_mean(key.text, known.keys() - error.instance.keys())
+                if not hint.startswith("did you mean"):
+                    hint = did_you_mean(key.text, known)
                 self._paths.update((*path, name) for name in known if f"mean `{name}`" in hint)
                 self._add(key.place, path, "SHAPE_UNKNOWN_KEY", message, hint)
             elif not any(re.search(pattern, key.text) for pattern in patterns):
@@ -388,9 +373,9 @@ def _wanted(schema: dict[str, Any], kind: str = "") -> str:
     wanted += [f"`{branch['const']}`" for branch in schema.get("oneOf", [])]
     if wanted:
         return " or ".join(wanted)
-    title, examples = str(schema.get("title", "value")), schema.get("examples", [])
-    article = "an" if title[0] in "aeio" else "a"
-    return f"{article} {title}" + (f" such as {examples[0]}" if examples else "")
+    title, examples = str(schema.get("title", "value")), schema.get("examples")
+    example = f" such as {examples[0]}" if examples else ""
+    return f"{'an' if title[0] in 'aeio' else 'a'} {title}{example}"
 
 
 def _second(node: Sequence) -> Node:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from mqd.engine.core import Engine
@@ -22,13 +23,19 @@ class Watcher(Protocol):
 
 
 class Desk:
-    """The engine with its state, its journal and its broker."""
+    """The engine with its state, its journal and its broker.
+
+    Give it a `stopwatch` (nanoseconds that never step back) and `took_ns` tells how long the last
+    event took, from being taken to being decided and committed.
+    """
 
     def __init__(self, engine: Engine, state: DeskState, journal: Journal, broker: Broker) -> None:
         self.engine = engine
         self.state = state
         self.journal = journal
         self.broker = broker
+        self.stopwatch: Callable[[], int] | None = None
+        self.took_ns = 0
 
     def take(self, event: Event) -> Outcome:
         """Let one event act; its commands leave only when the journal has them.
@@ -36,9 +43,13 @@ class Desk:
         Raises:
             JournalError: the journal cannot be written; this process's state ends here.
         """
+        stopwatch = self.stopwatch
+        started_ns = stopwatch() if stopwatch is not None else 0
         seq = self.journal.append(event)
         outcome = step(self.engine, self.state, event)
         self.journal.commit(seq, outcome)
+        if stopwatch is not None:
+            self.took_ns = stopwatch() - started_ns
         for command in outcome.commands:
             self.broker.send(command)
         return outcome

@@ -6,7 +6,7 @@ import ast
 import warnings
 from typing import NamedTuple
 
-LONGEST_TEXT = 500
+LONGEST_TEXT = 2000
 MOST_NODES = 240
 DEEPEST = 40
 
@@ -14,6 +14,8 @@ CODES = {
     "EXPR_SYNTAX": "The text is not an expression.",
     "EXPR_TOO_LARGE": "The expression is too long, too deep or has too many parts.",
 }
+
+_OTHER_SIGNS = {"=": "==", "&": "and", "|": "or", "!": "not"}
 
 
 class NotAnExpression(NamedTuple):
@@ -28,29 +30,60 @@ class NotAnExpression(NamedTuple):
 def parse(text: str) -> ast.expr | NotAnExpression:
     """Python's syntax tree of one expression; columns in it are offsets into `text`."""
     if len(text) > LONGEST_TEXT:
-        return NotAnExpression(
-            0, "EXPR_TOO_LARGE", f"The expression has more than {LONGEST_TEXT} characters."
-        )
-    for offset, character in enumerate(text):
-        if not (character.isascii() and (character.isprintable() or character == "\n")):
-            return NotAnExpression(offset, "EXPR_SYNTAX", "Only plain ASCII characters belong here.")
-    one_line = text.replace("\n", " ").rstrip()
-    lead = len(one_line) - len(one_line.lstrip())
+        return _too_large(f"The expression has more than {LONGEST_TEXT} characters.")
+    refused = _unfit_character(text)
+    if refused is not None:
+        return refused
+    one_line = text.replace("\n", " ")
+    bare = one_line.strip(" ")
+    lead = len(one_line) - len(one_line.lstrip(" "))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            # The opening parenthesis keeps columns true when the text starts with spaces.
-            body = ast.parse(f"({one_line[1:]}\n)" if lead else one_line, mode="eval").body
+            body = ast.parse(bare, mode="eval").body
     except SyntaxError as error:
-        offset = max(0, min((error.offset or 1) - 1, len(text)))
-        hint = "such as: bar.close >= vwap * (1 - entry_deviation_pct)"
-        return NotAnExpression(offset, "EXPR_SYNTAX", "This is not an expression.", hint)
+        return _not_python(error, bare, lead)
     except (MemoryError, RecursionError, ValueError):
-        return NotAnExpression(0, "EXPR_TOO_LARGE", "The expression is nested too deeply.")
-    return body if _is_small(body) else _TOO_MANY_PARTS
+        return _too_large("The expression is nested too deeply.")
+    if not _is_small(body):
+        return _too_large("The expression has too many parts.")
+    _shift(body, lead)
+    return body
 
 
-_TOO_MANY_PARTS = NotAnExpression(0, "EXPR_TOO_LARGE", "The expression has too many parts.")
+def _unfit_character(text: str) -> NotAnExpression | None:
+    """The first character that no expression holds, or the bracket that opens too deep.
+
+    A `#` is one of them: Python would take what follows for a comment, and an author's words
+    would silently count for nothing.
+    """
+    open_brackets = 0
+    for offset, character in enumerate(text):
+        if character == "#":
+            hint = "a comment stands outside the quotes, or on a line of its own"
+            return NotAnExpression(
+                offset, "EXPR_SYNTAX", "`#` does not belong in an expression.", hint
+            )
+        if not (character.isascii() and (character.isprintable() or character == "\n")):
+            message = "Only plain ASCII characters and spaces belong in an expression."
+            return NotAnExpression(offset, "EXPR_SYNTAX", message)
+        open_brackets += (character in "([{") - (character in ")]}")
+        if open_brackets > DEEPEST:
+            return _too_large("The expression is nested too deeply.", offset)
+    return None
+
+
+def _not_python(error: SyntaxError, bare: str, lead: int) -> NotAnExpression:
+    offset = max(0, min((error.offset or 1) - 1, len(bare)))
+    sign = bare[offset : offset + 1]
+    hint = "such as: bar.close >= vwap * (1 - entry_deviation_pct)"
+    if sign in _OTHER_SIGNS:
+        hint = f"did you mean `{_OTHER_SIGNS[sign]}`?"
+    return NotAnExpression(lead + offset, "EXPR_SYNTAX", "This is not an expression.", hint)
+
+
+def _too_large(message: str, offset: int = 0) -> NotAnExpression:
+    return NotAnExpression(offset, "EXPR_TOO_LARGE", message)
 
 
 def _is_small(body: ast.expr) -> bool:
@@ -63,3 +96,11 @@ def _is_small(body: ast.expr) -> bool:
             return False
         level = [child for node in level for child in ast.iter_child_nodes(node)]
     return True
+
+
+def _shift(body: ast.expr, lead: int) -> None:
+    """Move every column right by the spaces that stood before the expression."""
+    for node in ast.walk(body) if lead else ():
+        if isinstance(node, (ast.expr, ast.keyword, ast.arg)):
+            node.col_offset += lead
+            node.end_col_offset = (node.end_col_offset or 0) + lead

@@ -1,0 +1,48 @@
+"""Floor 7: the words an operator types; one file a command. Heavy imports wait until a word is used."""
+
+from __future__ import annotations
+
+import sys
+
+from mqd.ground.errors import MqdError, RuleError
+
+EXIT_FINE = 0
+EXIT_NO = 1
+EXIT_COULD_NOT_RUN = 2
+
+
+def main() -> None:
+    """Run the command line; errors become one clear line on stderr and an exit code."""
+    from mqd.cli.commands import application
+
+    try:
+        application(spread(sys.argv[1:]), prog_name="mqd")
+    except RuleError as error:
+        for problem in error.problems:
+            print(problem.to_text(), file=sys.stderr)  # type: ignore[attr-defined]  # always a Problem
+        print(str(error), file=sys.stderr)
+        sys.exit(EXIT_NO)
+    except MqdError as error:
+        print(f"mqd: {error}", file=sys.stderr)
+        sys.exit(EXIT_COULD_NOT_RUN)
+    except BrokenPipeError:
+        # Whoever read our output has had enough of it; that is no failure of ours.
+        sys.stderr.close()
+        sys.exit(EXIT_FINE)
+
+
+SEVERAL = frozenset({"--bars", "--set"})
+"""Options that take several values in a row: `--bars A B` is `--bars A --bars B`."""
+
+
+def spread(words: list[str]) -> list[str]:
+    """The words with every value of a several-valued option under its own option."""
+    found: list[str] = []
+    option = ""
+    for word in words:
+        if word.startswith("-"):
+            option = word if word in SEVERAL else ""
+        elif option and found[-1] != option:
+            found.append(option)
+        found.append(word)
+    return found

@@ -1,0 +1,178 @@
+"""`mqd backtest`: the same rules over history."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mqd.cli.options import (
+    FormatOption,
+    RulesOption,
+    TableFormat,
+    parse_changes,
+    parse_protections,
+)
+from mqd.cli.progress import bar_progress
+from mqd.ground.errors import SettingsError
+
+if TYPE_CHECKING:
+    from mqd.app.backtest import BacktestResult
+    from mqd.engine.state import DeskState
+    from mqd.model.decision import Decision, Outcome
+    from mqd.model.event import Event
+
+
+class FillAt(StrEnum):
+    """Where the simulated broker fills: at the signal bar's close or the next bar's open."""
+
+    close = "close"
+    next_open = "next-open"
+
+
+class EngineName(StrEnum):
+    """Which engine runs the rules."""
+
+    exact = "exact"
+    fast = "fast"
+
+
+def backtest(
+    bars: Annotated[
+        list[Path], typer.Option("--bars", help="Parquet or CSV files of one-minute bars.")
+    ],
+    strategy: Annotated[
+        str | None, typer.Option("--strategy", help="Only this strategy. Default: all that run.")
+    ] = None,
+    symbol: Annotated[
+        str | None, typer.Option("--symbol", help="Trade this symbol instead of the declared one.")
+    ] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="PARAM=VALUE", help="Another value for a param, this run."),
+    ] = None,
+    fill: Annotated[FillAt, typer.Option("--fill", help="Where orders fill.")] = FillAt.close,
+    slippage_bps: Annotated[
+        str, typer.Option("--slippage-bps", help="Basis points lost on every fill.")
+    ] = "0",
+    engine: Annotated[
+        EngineName, typer.Option("--engine", help="exact: the live loop, simulated broker.")
+    ] = EngineName.exact,
+    protections: Annotated[
+        str, typer.Option("--protections", help="all, none, or names joined by commas.")
+    ] = "all",
+    trades: Annotated[
+        Path | None, typer.Option("--trades", help="Write the trades to this CSV file.")
+    ] = None,
+    decisions: Annotated[
+        Path | None,
+        typer.Option("--decisions", help="Write every decision to this .csv or .parquet file."),
+    ] = None,
+    rules: RulesOption = None,
+    form: FormatOption = TableFormat.text,
+) -> None:
+    """Run the rules over recorded bars and show the trades."""
+    from mqd.app.backtest import run_backtest
+    from mqd.app.settings import exact, rules_folder
+    from mqd.brokers.simulated import SimulationSettings
+    from mqd.publish.tables import DecisionTable, trades_csv
+    from mqd.rules.changes import Changes
+    from mqd.rules.validate import load_rules
+
+    if engine is EngineName.fast:
+        raise SettingsError("--engine fast is not built yet; --engine exact gives the trades")
+    _check_writable(trades, {".csv"}, "--trades")
+    _check_writable(decisions, {".csv", ".parquet"}, "--decisions")
+    wanted = Changes(
+        strategy, symbol, parse_changes(changes or []), parse_protections(protections)
+    )
+    book = load_rules(rules_folder(rules), wanted)
+    simulation = SimulationSettings(
+        fill=fill.value, slippage_bps=exact("--slippage-bps", slippage_bps)
+    )
+    keeper = _DecisionKeeper(keep=decisions is not None)
+    with bar_progress() as watchers:
+        result = run_backtest(book, bars, simulation, (keeper, *watchers))
+    if trades is not None:
+        trades.write_text(trades_csv(result.trades), encoding="utf-8")
+    if decisions is not None:
+        DecisionTable(result.book).write(keeper.kept, decisions)
+    if form is TableFormat.json:
+        typer.echo(json.dumps(_as_json(result, keeper.count), indent=1))
+    else:
+        _show(result, keeper.count)
+
+
+class _DecisionKeeper:
+    """Counts decisions, and keeps them when a file of them is wanted."""
+
+    def __init__(self, *, keep: bool) -> None:
+        self.kept: list[Decision] = []
+        self.count = 0
+        self._keep = keep
+
+    def saw(self, event: Event, outcome: Outcome, state: DeskState) -> None:
+        """Take note of one event's decisions."""
+        self.count += len(outcome.decisions)
+        if self._keep:
+            self.kept += outcome.decisions
+
+
+def _check_writable(path: Path | None, endings: set[str], option: str) -> None:
+    """A long run must not end with a file that cannot be written."""
+    if path is None:
+        return
+    if path.suffix not in endings:
+        raise SettingsError(f"{option} {path}: expected a name ending in {' or '.join(endings)}")
+    if not path.parent.is_dir():
+        raise SettingsError(f"{option} {path}: there is no folder {path.parent}")
+
+
+def _as_json(result: BacktestResult, decisions: int) -> dict[str, Any]:
+    from mqd.ground.canonical import decimal_text
+    from mqd.publish.tables import trade_row
+
+    return {
+        "digest": result.book.digest,
+        "bars": result.bars,
+        "decisions": decisions,
+        "trades": [trade_row(trade) for trade in result.trades],
+        "pnl": decimal_text(result.pnl_usd),
+        "won": result.won,
+        "counts": dict(sorted(result.state.counts.items())),
+    }
+
+
+def _show(result: BacktestResult, decisions: int) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from mqd.feeds.calendar import exchange_time_text
+    from mqd.ground.canonical import decimal_text
+
+    console = Console(highlight=False)
+    if result.trades:
+        table = Table(box=None, header_style="bold")
+        for name in ("entry", "exit"):
+            table.add_column(name)
+        for name in ("shares", "bought at", "sold at", "P&L usd"):
+            table.add_column(name, justify="right")
+        table.add_column("reason")
+        for trade in result.trades:
+            table.add_row(
+                exchange_time_text(trade.entry_ns), exchange_time_text(trade.exit_ns),
+                decimal_text(trade.qty), decimal_text(trade.entry_price),
+                decimal_text(trade.exit_price), f"{trade.pnl_usd:+.2f}", trade.exit_reason,
+            )  # fmt: skip
+        console.print(table)
+    console.print(
+        f"{len(result.trades)} trades, {result.won} won, P&L {result.pnl_usd:+.2f} USD; "
+        f"{result.bars:,} bars, {decisions:,} decisions"
+    )
+    if result.state.counts:
+        told = ", ".join(f"{code} {count:,}" for code, count in sorted(result.state.counts.items()))
+        console.print(f"set aside or mended: {told}")
+    console.print(f"rules {result.book.digest}")

@@ -1,0 +1,45 @@
+"""All commands under one roof. Their modules are light: what they need they import when called."""
+
+from __future__ import annotations
+
+import typer
+
+from mqd import __version__
+from mqd.cli.backtest import backtest
+from mqd.cli.docs import docs
+from mqd.cli.journal import journal
+from mqd.cli.run import run
+from mqd.cli.validate_rules import validate_rules
+from mqd.cli.why import why
+
+application = typer.Typer(
+    name="mqd",
+    help="MiniQuantDesk: a trading desk whose behaviour is declared in reviewed YAML.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def _show_version(wanted: bool) -> None:  # noqa: FBT001  # typer hands a flag over by position
+    if wanted:
+        typer.echo(f"mqd {__version__}")
+        raise typer.Exit
+
+
+@application.callback()
+def _whole(
+    _version: bool = typer.Option(
+        False, "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+    ),
+) -> None:
+    """MiniQuantDesk: a trading desk whose behaviour is declared in reviewed YAML."""
+
+
+application.command("run")(run)
+application.command("backtest")(backtest)
+application.command("why")(why)
+application.command("validate-rules")(validate_rules)
+application.command("docs")(docs)
+application.add_typer(journal, name="journal")

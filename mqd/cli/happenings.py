@@ -1,0 +1,219 @@
+"""What happens at the desk, one line each: for the screen, and for a pipe."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import NamedTuple
+
+from mqd.engine.state import DeskState
+from mqd.feeds.calendar import exchange_datetime, exchange_time_text
+from mqd.ground.canonical import decimal_text
+from mqd.ground.times import iso_utc
+from mqd.model.decision import (
+    ENTER,
+    EXIT,
+    EXIT_WAITS,
+    NO_TRADE,
+    BarSetAside,
+    Decision,
+    IncidentRaised,
+    Note,
+    Outcome,
+    ProtectionTripped,
+)
+from mqd.model.event import (
+    BarClosed,
+    Event,
+    FeedDefectFound,
+    OrderFilled,
+    OrderRejected,
+    SessionClosed,
+    SessionOpened,
+)
+from mqd.model.order import OrderStateChangedEvent
+from mqd.model.position import ZERO, Trade
+from mqd.publish.figures import counts_text, price_text, signed_usd
+from mqd.publish.summary import ranked, true_codes
+from mqd.rules.book import RuleBook
+
+
+class Tone(StrEnum):
+    """How a line is meant; the screen gives each a colour."""
+
+    plain = "plain"
+    quiet = "quiet"
+    good = "good"
+    bad = "bad"
+    warning = "warning"
+
+
+class Happening(NamedTuple):
+    """One thing that happened, in words."""
+
+    at_ns: int
+    text: str
+    tone: Tone = Tone.plain
+
+
+def both_times(at_ns: int) -> str:
+    """An instant for people: `2024-11-25 10:31 ET (15:31Z)`."""
+    return f"{exchange_time_text(at_ns)} ({iso_utc(at_ns)[11:].replace(':00Z', 'Z')})"
+
+
+def clock_of(at_ns: int) -> str:
+    """The wall clock at the exchange: 10:31."""
+    return f"{exchange_datetime(at_ns):%H:%M}"
+
+
+class _SessionCounts:
+    """What is told once a session, not bar by bar."""
+
+    def __init__(self) -> None:
+        self.bars = 0
+        self.aside: Counter[str] = Counter()
+        self.defects: Counter[str] = Counter()
+        self.trades = 0
+        self.pnl_usd = ZERO
+
+    def text(self) -> str:
+        """The counts in words."""
+        parts = [f"{self.bars:,} bars"]
+        if self.aside:
+            parts.append(f"set aside: {counts_text(ranked(self.aside))}")
+        if self.defects:
+            parts.append(f"feed: {counts_text(ranked(self.defects))}")
+        parts.append(f"{self.trades} trade{'' if self.trades == 1 else 's'}")
+        if self.trades:
+            parts.append(f"P&L {signed_usd(self.pnl_usd)} USD")
+        return "; ".join(parts)
+
+
+class Teller:
+    """Turns events and outcomes into happenings; what repeats bar after bar is told once."""
+
+    def __init__(self, book: RuleBook) -> None:
+        self._book = book
+        self._session = _SessionCounts()
+        self._refused: dict[str, str] = {}
+
+    def told(self, event: Event, outcome: Outcome, state: DeskState) -> Iterator[Happening]:
+        """The lines that this event is worth; most bars are worth none."""
+        kind = type(event)
+        if kind is BarClosed:
+            self._session.bars += 1
+            yield from self._decided(outcome, state)
+        elif isinstance(event, FeedDefectFound):
+            self._session.defects[event.code] += 1
+        elif isinstance(event, SessionOpened):
+            text = f"session of {event.date} opened, until {clock_of(event.close_ns)} ET"
+            yield Happening(event.at_ns, text, Tone.quiet)
+        else:
+            yield from self._broker_said(event, state)
+        for change in outcome.transitions:
+            yield from _transition(change)
+        for trade in outcome.trades:
+            yield self._finished(trade)
+        for note in outcome.notes:
+            yield from self._noted(note)
+        if isinstance(event, SessionClosed):
+            yield Happening(
+                event.at_ns, f"session of {event.date} closed: {self._session.text()}", Tone.quiet
+            )
+            self._session = _SessionCounts()
+
+    def left_over(self, at_ns: int) -> Iterator[Happening]:
+        """What came after the last session closed, or in one that has not."""
+        if self._session.bars or self._session.defects:
+            yield Happening(at_ns, f"after that: {self._session.text()}", Tone.quiet)
+
+    def _decided(self, outcome: Outcome, state: DeskState) -> Iterator[Happening]:
+        for decision in outcome.decisions:
+            if decision.outcome == NO_TRADE:
+                self._refused.pop(decision.strategy, None)
+            elif decision.outcome == ENTER:
+                yield Happening(decision.at_ns, _entry_text(decision, outcome, state))
+            elif decision.outcome == EXIT:
+                yield Happening(decision.at_ns, _exit_text(decision, outcome, state))
+            else:
+                yield from self._held_back(decision)
+
+    def _held_back(self, decision: Decision) -> Iterator[Happening]:
+        book = self._book
+        codes = [
+            *true_codes([item.trips_when for item in book.protections], decision.protections),
+            *true_codes(book.blocks_entries.conditions, decision.data),
+            *true_codes(book.entry_checks.conditions, decision.checks),
+        ]
+        word = "entry refused"
+        if decision.outcome == EXIT_WAITS:
+            word, codes = "exit waits", true_codes(book.exit_checks.conditions, decision.checks)
+        text = f"{word}: {', '.join(codes) or 'see the incident'} ({decision.strategy})"
+        if self._refused.get(decision.strategy) != text:
+            self._refused[decision.strategy] = text
+            yield Happening(decision.at_ns, text, Tone.warning)
+
+    def _broker_said(self, event: Event, state: DeskState) -> Iterator[Happening]:
+        if isinstance(event, OrderFilled):
+            order = state.orders.get(event.client_order_id)
+            side = order.side.upper() if order else "unknown order"
+            symbol = order.symbol if order else event.client_order_id
+            text = f"filled: {side} {decimal_text(event.qty)} {symbol} @ {price_text(event.price)}"
+            yield Happening(event.at_ns, text)
+        elif isinstance(event, OrderRejected):
+            text = f"the broker rejected {event.client_order_id}: {event.code}, {event.reason}"
+            yield Happening(event.at_ns, text, Tone.warning)
+
+    def _finished(self, trade: Trade) -> Happening:
+        self._session.trades += 1
+        self._session.pnl_usd += trade.pnl_usd
+        text = (
+            f"trade finished: {trade.exit_reason}, {signed_usd(trade.pnl_usd)} USD, "
+            f"{price_text(trade.entry_price)} -> {price_text(trade.exit_price)}"
+        )
+        return Happening(trade.exit_ns, text, Tone.good if trade.pnl_usd > 0 else Tone.bad)
+
+    def _noted(self, note: Note) -> Iterator[Happening]:
+        if isinstance(note, BarSetAside):
+            self._session.aside.update(note.codes)
+        elif isinstance(note, ProtectionTripped):
+            text = f"protection {note.protection} tripped until {exchange_time_text(note.until_ns)}"
+            yield Happening(note.at_ns, text, Tone.warning)
+        elif isinstance(note, IncidentRaised):
+            yield Happening(note.at_ns, f"incident {note.error}: {note.message}", Tone.bad)
+        else:
+            text = f"the desk went from {note.from_state} to {note.to_state} ({note.rule})"
+            yield Happening(note.at_ns, text, Tone.bad)
+
+
+def _transition(change: OrderStateChangedEvent) -> Iterator[Happening]:
+    """Only what changed; the order's own number is in the id's last words."""
+    if change.from_state != change.to_state:
+        role = change.client_order_id.rsplit("-", 2)[-2]
+        before = change.from_state or "new"
+        text = f"{role} order {before} -> {change.to_state}"
+        yield Happening(change.at_ns, text, Tone.quiet)
+
+
+def _entry_text(decision: Decision, outcome: Outcome, state: DeskState) -> str:
+    order = _order_of(decision, outcome, state)
+    return f"entry: {order} ({decision.strategy})"
+
+
+def _exit_text(decision: Decision, outcome: Outcome, state: DeskState) -> str:
+    return f"exit: {_order_of(decision, outcome, state)} ({decision.strategy})"
+
+
+def _order_of(decision: Decision, outcome: Outcome, state: DeskState) -> str:
+    """The order that a decision made, in words."""
+    for command in outcome.commands:
+        order = state.orders.get(command.client_order_id)
+        if order is not None and order.strategy == decision.strategy and order.reason:
+            stop = f", stop {price_text(order.stop_loss)}" if order.stop_loss else ""
+            reason = f", {order.reason}" if decision.outcome == EXIT else ""
+            return (
+                f"{order.side.upper()} {decimal_text(order.qty)} {order.symbol} at "
+                f"{price_text(order.reference_price)}{stop}{reason}"
+            )
+    return decision.symbol

@@ -1,0 +1,62 @@
+"""Stopping politely: Ctrl-C and a kill end a run after the event in hand."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable
+from types import FrameType, TracebackType
+from typing import Self
+
+from mqd.runtime.clock import SystemClock
+
+_SLICE_S = 0.05
+
+
+class StopSwitch:
+    """While entered, the first SIGINT or SIGTERM is a wish; the second ends the process at once."""
+
+    def __init__(self) -> None:
+        self.is_wanted = False
+        self._before: dict[int, signal._HANDLER] = {}
+
+    def wanted(self) -> bool:
+        """Whether the operator has asked for the end."""
+        return self.is_wanted
+
+    def __enter__(self) -> Self:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self._heard)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _heard(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002  # the form of a handler
+        if self.is_wanted:
+            raise KeyboardInterrupt
+        self.is_wanted = True
+
+
+class StoppableClock(SystemClock):
+    """The machine's clock, whose waits end with a wish to stop and keep a screen alive."""
+
+    def __init__(self, stop: StopSwitch) -> None:
+        self._stop = stop
+        self.while_waiting: Callable[[], None] = lambda: None
+
+    def sleep(self, duration_s: float) -> None:
+        """Wait, or until a stop is wanted."""
+        until_s = time.monotonic() + duration_s
+        while not self._stop.is_wanted:
+            left_s = until_s - time.monotonic()
+            if left_s <= 0:
+                return
+            self.while_waiting()
+            time.sleep(min(left_s, _SLICE_S))

@@ -1,0 +1,59 @@
+"""From the text of a journaled outcome back to the records it is made of."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from mqd.ground.canonical import decode
+from mqd.ground.errors import JournalError
+from mqd.model.command import COMMANDS, Command
+from mqd.model.decision import (
+    BarSetAside,
+    Decision,
+    DeskStateChanged,
+    IncidentRaised,
+    Note,
+    ProtectionTripped,
+)
+from mqd.model.order import OrderStateChangedEvent
+from mqd.model.position import Trade
+
+Record = Decision | OrderStateChangedEvent | Trade | Note | Command
+
+_CLASSES: dict[str, type[Any]] = {
+    cls.__name__: cls
+    for cls in (
+        Decision,
+        OrderStateChangedEvent,
+        Trade,
+        BarSetAside,
+        ProtectionTripped,
+        IncidentRaised,
+        DeskStateChanged,
+    )
+} | COMMANDS
+# Exact numbers are journaled as text; these are the fields that hold one.
+_EXACT = {"qty", "entry_price", "exit_price", "pnl_usd"}
+
+
+def records_of(outcome: str | None) -> tuple[Record, ...]:
+    """What an outcome says, in its order; nothing where none was committed.
+
+    Raises:
+        JournalError: this version of the desk does not know such a record.
+    """
+    return tuple(_record(name, fields) for name, *fields in decode(outcome or "[]"))
+
+
+def _record(name: str, fields: list[Any]) -> Record:
+    cls = _CLASSES.get(name)
+    if cls is None or len(fields) != len(cls._fields):
+        raise JournalError(f"not a record of this version: {name} with {len(fields)} fields")
+    for place, field in enumerate(cls._fields):
+        if field in _EXACT:
+            fields[place] = Decimal(fields[place])
+        elif isinstance(fields[place], list):
+            fields[place] = tuple(fields[place])
+    record: Record = cls(*fields)
+    return record
