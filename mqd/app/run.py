@@ -97,8 +97,8 @@ class DeskRun:
 
     def _remaining(self) -> Iterator[FeedEvent]:
         """What the feed still has to say; what the journal holds already is skipped."""
-        events = self.feed.events(self.recovered.last_bar_ns)
-        return islice(events, self.recovered.feed_events_after_bar, None)
+        events = self.feed.events(self.recovered.feed_after_ns)
+        return islice(events, self.recovered.feed_skips, None)
 
     def _paced(self, events: Iterable[FeedEvent]) -> Iterator[FeedEvent]:
         if self.plan.speed is None:

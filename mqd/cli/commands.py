@@ -7,6 +7,7 @@ import typer
 from mqd import __version__
 from mqd.cli.backtest import backtest
 from mqd.cli.docs import docs
+from mqd.cli.evidence import evidence
 from mqd.cli.journal import journal
 from mqd.cli.run import run
 from mqd.cli.validate_rules import validate_rules
@@ -22,7 +23,7 @@ application = typer.Typer(
 )
 
 
-def _show_version(wanted: bool) -> None:  # noqa: FBT001  # typer hands a flag over by position
+def _show_version(wanted: bool) -> None:  # typer hands a flag over by position
     if wanted:
         typer.echo(f"mqd {__version__}")
         raise typer.Exit
@@ -42,4 +43,5 @@ application.command("backtest")(backtest)
 application.command("why")(why)
 application.command("validate-rules")(validate_rules)
 application.command("docs")(docs)
+application.command("evidence")(evidence)
 application.add_typer(journal, name="journal")

@@ -18,16 +18,20 @@ def docs(
     rules: RulesOption = None,
 ) -> None:
     """Write the generated pages, or check that they still follow the rules."""
+    from mqd.app.pages import beside_the_rules
     from mqd.app.settings import rules_folder
+    from mqd.cli.commands import application
+    from mqd.cli.describe import described
     from mqd.publish.pages import stale_pages, write_pages
     from mqd.rules.validate import load_rules
 
     book = load_rules(rules_folder(rules))
+    beside = beside_the_rules(book, out, described(application))
     if not check:
-        for page in write_pages(book, out):
+        for page in write_pages(book, out, beside):
             typer.echo(str(page))
         return
-    stale = stale_pages(book, out)
+    stale = stale_pages(book, out, beside)
     for line in stale:
         typer.echo(line)
     if stale:

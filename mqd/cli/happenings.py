@@ -11,6 +11,7 @@ from mqd.engine.state import DeskState
 from mqd.feeds.calendar import exchange_datetime, exchange_time_text
 from mqd.ground.canonical import decimal_text
 from mqd.ground.times import iso_utc
+from mqd.model.command import SubmitOrder
 from mqd.model.decision import (
     ENTER,
     EXIT,
@@ -72,6 +73,7 @@ class _SessionCounts:
 
     def __init__(self) -> None:
         self.bars = 0
+        self.bars_aside = 0
         self.aside: Counter[str] = Counter()
         self.defects: Counter[str] = Counter()
         self.trades = 0
@@ -79,9 +81,9 @@ class _SessionCounts:
 
     def text(self) -> str:
         """The counts in words."""
-        parts = [f"{self.bars:,} bars"]
+        parts = [f"{self.bars - self.bars_aside:,} bars counted"]
         if self.aside:
-            parts.append(f"set aside: {counts_text(ranked(self.aside))}")
+            parts.append(f"{self.bars_aside:,} set aside ({counts_text(ranked(self.aside))})")
         if self.defects:
             parts.append(f"feed: {counts_text(ranked(self.defects))}")
         parts.append(f"{self.trades} trade{'' if self.trades == 1 else 's'}")
@@ -91,10 +93,14 @@ class _SessionCounts:
 
 
 class Teller:
-    """Turns events and outcomes into happenings; what repeats bar after bar is told once."""
+    """Turns events and outcomes into happenings; what repeats bar after bar is told once.
 
-    def __init__(self, book: RuleBook) -> None:
+    With `order_states` every step of an order's life is told too.
+    """
+
+    def __init__(self, book: RuleBook, *, order_states: bool) -> None:
         self._book = book
+        self._order_states = order_states
         self._session = _SessionCounts()
         self._refused: dict[str, str] = {}
 
@@ -111,8 +117,9 @@ class Teller:
             yield Happening(event.at_ns, text, Tone.quiet)
         else:
             yield from self._broker_said(event, state)
-        for change in outcome.transitions:
-            yield from _transition(change)
+        if self._order_states:
+            for change in outcome.transitions:
+                yield from _transition(change)
         for trade in outcome.trades:
             yield self._finished(trade)
         for note in outcome.notes:
@@ -176,6 +183,7 @@ class Teller:
 
     def _noted(self, note: Note) -> Iterator[Happening]:
         if isinstance(note, BarSetAside):
+            self._session.bars_aside += 1
             self._session.aside.update(note.codes)
         elif isinstance(note, ProtectionTripped):
             text = f"protection {note.protection} tripped until {exchange_time_text(note.until_ns)}"
@@ -209,7 +217,7 @@ def _order_of(decision: Decision, outcome: Outcome, state: DeskState) -> str:
     """The order that a decision made, in words."""
     for command in outcome.commands:
         order = state.orders.get(command.client_order_id)
-        if order is not None and order.strategy == decision.strategy and order.reason:
+        if isinstance(command, SubmitOrder) and order and order.strategy == decision.strategy:
             stop = f", stop {price_text(order.stop_loss)}" if order.stop_loss else ""
             reason = f", {order.reason}" if decision.outcome == EXIT else ""
             return (

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from mqd.engine.machine import WrappedMachine
 from mqd.engine.orders import OrderStateMachine, TransactionLog
 from mqd.engine.state import DeskState
-from mqd.ground.errors import Incident, InvariantError, MqdError
+from mqd.ground.errors import Incident, InvariantError, MqdError, UnknownOutcome
 from mqd.model.command import Command
 from mqd.model.decision import Decision, DeskStateChanged, IncidentRaised, Note, Outcome
 from mqd.model.position import Trade
@@ -40,7 +40,7 @@ class Engine(NamedTuple):
 class Step:
     """What one step gathers: it becomes the outcome."""
 
-    __slots__ = ("at_ns", "commands", "decisions", "log", "notes", "trades")
+    __slots__ = ("at_ns", "commands", "decisions", "desk_moved", "log", "notes", "trades")
 
     def __init__(self, at_ns: int) -> None:
         self.at_ns = at_ns
@@ -49,6 +49,7 @@ class Step:
         self.trades: list[Trade] = []
         self.notes: list[Note] = []
         self.commands: list[Command] = []
+        self.desk_moved = False
 
     def outcome(self) -> Outcome:
         """The step as an outcome."""
@@ -67,20 +68,15 @@ def raise_incident(
     """Book a typed error: note it, and let the desk's own machine hear of it.
 
     An `InvariantError` is `invariant_broken`; an `Incident`, or an order whose outcome cannot
-    be told, is an `incident`; anything else is only noted.
+    be told, is an `incident`; anything else, such as a refusal, is only noted.
     """
     step.notes.append(
         IncidentRaised(step.at_ns, type(error).__name__, "CRITICAL", subject, str(error))
     )
-    state.counts["incidents"] += 1
-    tell_desk(engine, state, step, _desk_event(error))
-
-
-def _desk_event(error: MqdError) -> str:
-    if isinstance(error, InvariantError):
-        return "invariant_broken"
-    assert isinstance(error, Incident | MqdError)
-    return "incident"
+    if isinstance(error, Incident | InvariantError | UnknownOutcome):
+        state.counts["incidents"] += 1
+        is_broken = isinstance(error, InvariantError)
+        tell_desk(engine, state, step, "invariant_broken" if is_broken else "incident")
 
 
 def tell_desk(engine: Engine, state: DeskState, step: Step, event: str) -> None:
@@ -91,6 +87,7 @@ def tell_desk(engine: Engine, state: DeskState, step: Step, event: str) -> None:
             DeskStateChanged(step.at_ns, event, state.state_name, fired.state, fired.row.id)
         )
         set_desk_state(engine, state, fired.state)
+        step.desk_moved = True
 
 
 def set_desk_state(engine: Engine, state: DeskState, name: str) -> None:

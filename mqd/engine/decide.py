@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Context, Decimal
 
 from mqd.engine.core import Engine, Step
 from mqd.engine.gate import checked, submit_entry, submit_exit
+from mqd.engine.ledger import EXACT
 from mqd.engine.state import DeskState
 from mqd.model.decision import ENTER, EXIT, EXIT_WAITS, NO_TRADE, REFUSED, Decision
 from mqd.model.event import BarClosed
@@ -15,6 +16,7 @@ from mqd.model.signal import StrategySignal
 from mqd.rules.compile.strategy import CompiledStrategy
 
 _STOP_STEP = Decimal("0.000001")
+_STOP_CONTEXT = Context(prec=400)  # a float64 written out has at most 309 digits before the point
 
 
 def decide(
@@ -38,8 +40,7 @@ def decide(
     else:
         exits = 0
         if not no_trade:
-            planned = Decimal(repr(stop)).quantize(_STOP_STEP) if stop_known else None
-            signal = _entry_signal(compiled, bar, lots, planned)
+            signal = _entry_signal(compiled, bar, lots, stop if stop_known else None)
             outcome, protections, checks = _enter(engine, state, bar, signal, data, step)
     step.decisions.append(
         Decision(
@@ -73,12 +74,15 @@ def _exit(
     exits: int,
     step: Step,
 ) -> tuple[str, int]:
-    """Sell what is held, for the reason that stands first in the file."""
+    """Close what is held, for the reason that stands first in the file.
+
+    Nothing here sells short, but a broker's overfill can: that is bought back the same way.
+    """
     reason = next(rule.code for bit, rule in enumerate(compiled.rules.exits) if exits >> bit & 1)
     position = state.ledger.positions.get(compiled.rules.id, bar.symbol)
     wish = StrategySignal(
-        compiled.rules.id, bar.symbol, EXIT_ROLE, "sell", "market", position.qty,
-        _exact(bar.close), None, reason, bar.at_ns,
+        compiled.rules.id, bar.symbol, EXIT_ROLE, "sell" if position.qty > 0 else "buy", "market",
+        abs(position.qty), _exact(bar.close), None, reason, bar.at_ns,
     )  # fmt: skip
     signal = checked(engine, state, wish, step)
     if signal is None:
@@ -88,17 +92,19 @@ def _exit(
 
 
 def _entry_signal(
-    compiled: CompiledStrategy, bar: BarClosed, lots: int, stop_loss: Decimal | None
+    compiled: CompiledStrategy, bar: BarClosed, lots: int, stop_loss: float | None
 ) -> StrategySignal:
     rules = compiled.rules
+    qty = EXACT.multiply(Decimal(lots), rules.entry.qty.step)
+    planned = None
+    if stop_loss is not None:
+        planned = _exact(stop_loss).quantize(_STOP_STEP, context=_STOP_CONTEXT)
     return StrategySignal(
         rules.id, bar.symbol, ENTRY, rules.entry.side, rules.entry.type,
-        lots * rules.entry.qty.step, _exact(bar.close), stop_loss, "ENTRY", bar.at_ns,
+        qty, _exact(bar.close), planned, "ENTRY", bar.at_ns,
     )  # fmt: skip
 
 
 def _exact(price: float) -> Decimal:
     """The decimal that the feed wrote: a float64's shortest digits."""
     return Decimal(repr(price))
-
-

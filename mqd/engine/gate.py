@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from mqd.engine.core import Engine, Step, raise_incident
-from mqd.engine.fills import count_working, move_order, working_orders
+from mqd.engine.fills import ask_back, count_working, working_orders
 from mqd.engine.state import DeskState, OrderFacts
 from mqd.ground.errors import DuplicateOrderError, MalformedSignalError
 from mqd.ground.ids import client_order_id
-from mqd.model.command import CancelOrder, SubmitOrder
+from mqd.model.command import SubmitOrder
 from mqd.model.event import BarClosed
 from mqd.model.order import ENTRY, EXIT, Order
 from mqd.model.signal import StrategySignal
@@ -60,9 +60,7 @@ def submit_exit(
         bar, symbol, state.session, state.desk, strategy, facts
     )
     for entry in working_orders(state, signal.strategy, signal.symbol, ENTRY):
-        if not any(c.client_order_id == entry.client_order_id for c in step.commands):
-            move_order(engine, state, entry, "cancel_requested", step)
-            step.commands.append(CancelOrder(step.at_ns, entry.client_order_id, signal.reason))
+        ask_back(engine, state, entry, signal.reason, step)
     if checks:
         return Verdict(False, 0, checks)
     return Verdict(_send(engine, state, signal, step))
@@ -121,5 +119,3 @@ def checked(
     except MalformedSignalError as error:
         raise_incident(engine, state, step, error, signal.strategy)
         return None
-
-

@@ -60,7 +60,7 @@ class PositionStore:
     def fork(self) -> PositionStore:
         """An independent copy."""
         other = PositionStore()
-        other._positions = dict(self._positions)  # noqa: SLF001  # its own kind
+        other._positions = dict(self._positions)
         return other
 
 
@@ -169,7 +169,7 @@ class Ledger:
         other = Ledger()
         other.executions = dict(self.executions)
         other.positions = self.positions.fork()
-        other._open = {key: copy(trip) for key, trip in self._open.items()}  # noqa: SLF001  # its own kind
+        other._open = {key: copy(trip) for key, trip in self._open.items()}
         return other
 
     def canonical(self) -> list[object]:

@@ -7,9 +7,8 @@ the ledger and the orders.
 
 from __future__ import annotations
 
-import copy
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from mqd.engine.ledger import Ledger
@@ -49,7 +48,7 @@ class SymbolFacts:
 
 @dataclass(slots=True)
 class StrategyFacts:
-    """One strategy today."""
+    """One strategy today. `measured` says what its accumulators are of."""
 
     enabled: bool = True
     entries_today: int = 0
@@ -59,6 +58,7 @@ class StrategyFacts:
     entry_price: float = 0.0
     accumulators: tuple[float, ...] = ()
     pnl_today: Decimal = Decimal(0)
+    measured: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -111,8 +111,19 @@ class DeskState:
         return found
 
     def fork(self) -> DeskState:
-        """An independent copy, for what-if and exploration."""
-        return copy.deepcopy(self)
+        """An independent copy, for what-if and exploration; what never changes is shared."""
+        return replace(
+            self,
+            session=replace(self.session),
+            desk=replace(self.desk),
+            symbols={name: replace(facts) for name, facts in self.symbols.items()},
+            strategies={name: replace(facts) for name, facts in self.strategies.items()},
+            orders=dict(self.orders),
+            working=set(self.working),
+            ledger=self.ledger.fork(),
+            tripped_until_ns=dict(self.tripped_until_ns),
+            counts=Counter(self.counts),
+        )
 
     def canonical(self) -> str:
         """The state as canonical text; equal states have equal text."""
@@ -126,7 +137,7 @@ class DeskState:
                 "orders": list(self.orders.values()),
                 "working": sorted(self.working),
                 "ledger": self.ledger.canonical(),
-                "protections": self.tripped_until_ns,
+                "protections": [self.tripped_until_ns, self.active_protections],
                 "counts": dict(self.counts),
             }
         )

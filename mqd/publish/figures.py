@@ -1,4 +1,4 @@
-"""Numbers as a trader reads them: money with its sign, prices with cents, values with their unit."""
+"""Numbers as a trader reads them: money with its sign, prices with cents, values with units."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from mqd.ground.units import BOOL, DURATION, PRICE, RATIO, TIME_OF_DAY, USD, Uni
 
 _CENT = Decimal("0.01")
 _FINEST_PRICE = Decimal("0.0001")
-_UNITS_IN_WORDS = {"usd": "USD", "bars": "bars", "trades": "trades", "shares": "shares"}
 _SPANS = ((3_600, "h"), (60, "m"), (1, "s"))
 
 UNKNOWN = "unknown"
@@ -85,7 +84,13 @@ def fact_text(value: FactValue, unit: Unit, members: Sequence[str] = ()) -> str:
         return f"{signed_usd(number)} USD"
     if unit == RATIO:
         return ratio_text(number)
-    return f"{decimal_text(number)} {_UNITS_IN_WORDS.get(unit.name, unit.name)}"
+    return f"{number_text(number)} {unit.name.removesuffix('s') if number == 1 else unit.name}"
+
+
+def number_text(number: Decimal) -> str:
+    """Exact digits with the thousands set apart: 128,116 or 0.84."""
+    whole, point, digits = decimal_text(number).partition(".")
+    return f"{int(whole):,}{point}{digits}" if abs(number) >= 1_000 else f"{whole}{point}{digits}"
 
 
 def ratio_text(value: Decimal) -> str:

@@ -17,7 +17,7 @@ _WORD = re.compile(r"[^a-z0-9]+")
 
 def text(value: str) -> str:
     """The sentence, inert; runs of white space and what cannot be printed become one space."""
-    inert = _SPECIAL.sub(lambda found: _entity(found.group()), _one_line(value))
+    inert = _inert(_one_line(value))
     return _AT_START.sub(lambda found: "".join(map(_entity, found.group())), inert)
 
 
@@ -35,6 +35,14 @@ def codes(values: Sequence[str], last: str = ", ") -> str:
     """Several words in code type with commas, `last` before the last one."""
     shown = [code(value) for value in values]
     return last.join(filter(None, [", ".join(shown[:-1]), *shown[-1:]]))
+
+
+def spoken(sentence: str) -> str:
+    """A sentence of ours: the names in backticks become code, all else is inert text."""
+    pieces = sentence.split("`")
+    return "".join(
+        code(piece) if place % 2 else _inert(piece) for place, piece in enumerate(pieces)
+    )
 
 
 def yes_no(answer: bool) -> str:  # noqa: FBT001  # Jinja hands a filter its value by position
@@ -55,6 +63,10 @@ def slug(*words: str) -> str:
 def anchor(*words: str) -> str:
     """A place that links can lead to."""
     return f'<a id="{slug(*words)}"></a>'
+
+
+def _inert(line: str) -> str:
+    return _SPECIAL.sub(lambda found: _entity(found.group()), line)
 
 
 def _one_line(value: str) -> str:

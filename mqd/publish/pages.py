@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
 from typing import Final
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
-from mqd.ground.canonical import decimal_text
-from mqd.ground.errors import BrokerConfirmationRequiredError
-from mqd.publish import markdown, promises, wording
-from mqd.publish.diagram import diagram_title, state_diagram_svg
-from mqd.publish.rulefiles import FOLDER, MARK, RuleFiles, read_sources, source_page
+from mqd.publish.beside import NOTHING_BESIDE, Beside
+from mqd.publish.diagram import state_diagram_svg
+from mqd.publish.environment import TESTS_PAGE, environment
+from mqd.publish.evidence import FOLDER as EVIDENCE
+from mqd.publish.evidence import certain_records, read_records
+from mqd.publish.registry import REGISTRY, strangers
+from mqd.publish.rulefiles import FOLDER, MARK, read_sources, source_page
 from mqd.rules.book import RuleBook
-from mqd.rules.compile.measures import FUNCTIONS
-from mqd.rules.words.events import MACHINE_EVENTS, REQUIREMENTS
 
 INVARIANTS: Final = "EXECUTION_INVARIANTS.md"
+LIMITS: Final = "limits.md"
+COMMAND_LINE: Final = "command-line.md"
+DEVIATIONS: Final = "deviations.md"
+STRATEGIES: Final = "strategies"
+_ALWAYS: Final = (INVARIANTS, "assumptions.md", "glossary.md", LIMITS, "no-trade.md", REGISTRY)
 _SHOWN: Final = 72
 
 
-def render_pages(book: RuleBook, sources: Mapping[str, str]) -> dict[str, str]:
+def render_pages(
+    book: RuleBook, sources: Mapping[str, str], beside: Beside = NOTHING_BESIDE
+) -> dict[str, str]:
     """Every page by its path under the docs folder.
 
     `sources` holds the text of each rule file under its name (`rules/orders/checks.yaml`).
@@ -30,19 +36,25 @@ def render_pages(book: RuleBook, sources: Mapping[str, str]) -> dict[str, str]:
     machines = (book.order_machine, book.desk_machine)
     pages = {f"diagrams/{machine.id}.svg": state_diagram_svg(machine) for machine in machines}
     for name, source in sources.items():
-        pages[f"{name}.md"] = source_page(name, source, INVARIANTS)
-    template = _environment(RuleFiles.of(book)).get_template(f"{INVARIANTS}.j2")
-    pages[INVARIANTS] = template.render(book=book)
+        pages[f"{name}.md"] = source_page(name, source, _in_words(name))
+    here, below = (environment(book, beside, up) for up in ("", "../"))
+    for name in _page_names(beside):
+        pages[name] = here.get_template(f"{name}.j2").render()
+    for strategy in book.strategies:
+        pages[_strategy_page(strategy.id)] = below.get_template(f"{STRATEGIES}/page.md.j2").render(
+            strategy=strategy, example=beside.examples.get(strategy.id)
+        )
     return dict(sorted(pages.items()))
 
 
-def write_pages(book: RuleBook, out: Path) -> list[Path]:
+def write_pages(book: RuleBook, out: Path, beside: Beside = NOTHING_BESIDE) -> list[Path]:
     """Write every page under `out`, remove pages of rule files that are gone; the paths written.
 
     Raises:
-        SettingsError: a file that the rules were read from is gone.
+        SettingsError: a file that the rules were read from is gone, or a record was edited.
     """
-    pages = render_pages(book, read_sources(book))
+    beside = replace(beside, evidence=certain_records(out / EVIDENCE))
+    pages = render_pages(book, read_sources(book), beside)
     for name in _left_over(pages, out):
         (out / name).unlink()
     written = []
@@ -54,14 +66,15 @@ def write_pages(book: RuleBook, out: Path) -> list[Path]:
     return written
 
 
-def stale_pages(book: RuleBook, out: Path) -> list[str]:
+def stale_pages(book: RuleBook, out: Path, beside: Beside = NOTHING_BESIDE) -> list[str]:
     """One line for every page under `out` that is not what the rules say; empty when all are.
 
     Raises:
         SettingsError: a file that the rules were read from is gone.
     """
-    pages = render_pages(book, read_sources(book))
-    found = []
+    records, found = read_records(out / EVIDENCE)
+    found += strangers(book, records)
+    pages = render_pages(book, read_sources(book), replace(beside, evidence=records))
     for name, wanted in pages.items():
         path = out / name
         if not path.is_file():
@@ -74,9 +87,35 @@ def stale_pages(book: RuleBook, out: Path) -> list[str]:
     return found
 
 
+def _page_names(beside: Beside) -> Iterator[str]:
+    """The pages at the top: those of the rules, and those for which there is something to show."""
+    yield from _ALWAYS
+    if beside.commands:
+        yield COMMAND_LINE
+    if beside.deviations:
+        yield DEVIATIONS
+    if beside.tests:
+        yield TESTS_PAGE
+
+
+def _strategy_page(strategy_id: str) -> str:
+    return f"{STRATEGIES}/{strategy_id}.md"
+
+
+def _in_words(name: str) -> dict[str, str]:
+    """The pages that say what a rule file says, by title."""
+    folder, _, file = name.removeprefix(f"{FOLDER}/").partition("/")
+    found = {}
+    if folder == STRATEGIES and file:
+        found["the strategy"] = _strategy_page(file.removesuffix(".yaml"))
+    if folder in {"limits", "protections"}:
+        found["limits and protections"] = LIMITS
+    return found | {"execution invariants": INVARIANTS}
+
+
 def _left_over(pages: Mapping[str, str], out: Path) -> list[str]:
     """Pages of ours under `out` for rule files that are no longer there."""
-    ours = sorted((out / FOLDER).rglob("*.yaml.md"))
+    ours = sorted((*(out / FOLDER).rglob("*.yaml.md"), *(out / STRATEGIES).glob("*.md")))
     names = {path.relative_to(out).as_posix(): path for path in ours}
     return [
         name
@@ -98,42 +137,3 @@ def _quoted(line: str | None) -> str:
         return "the end"
     shown = line if len(line) <= _SHOWN else line[:_SHOWN] + "..."
     return repr(shown)
-
-
-def _environment(files: RuleFiles) -> Environment:
-    environment = Environment(
-        loader=PackageLoader("mqd.publish"),
-        autoescape=False,  # noqa: S701  # Markdown, not HTML: every text goes through a filter
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters |= {
-        "anchor": markdown.anchor,
-        "code": markdown.code,
-        "codes": markdown.codes,
-        "error": markdown.error_link,
-        "file": files.file_link,
-        "lasts": wording.lasts_text,
-        "line": files.line_link,
-        "range": wording.range_text,
-        "slug": markdown.slug,
-        "step": decimal_text,
-        "text": markdown.text,
-        "value": wording.value_text,
-        "yes_no": markdown.yes_no,
-    }
-    environment.globals |= {
-        "cell": wording.cell_text,
-        "confirmation": BrokerConfirmationRequiredError.__name__,
-        "diagram_title": diagram_title,
-        "dispositions": wording.DISPOSITIONS,
-        "events": MACHINE_EVENTS,
-        "measure_functions": FUNCTIONS,
-        "promises": promises,
-        "requirements": REQUIREMENTS,
-        "row_link": wording.row_link,
-        "sources": wording.sources_text,
-    }
-    return environment

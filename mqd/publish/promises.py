@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
+from mqd.engine import core, decide, gate, orders, step
 from mqd.ground import errors
 from mqd.ground.ids import client_order_id
 from mqd.ground.times import parse_iso
@@ -20,6 +21,14 @@ POSITION_FACTS = frozenset(
 )
 WORKING_FACTS = frozenset({"symbol.working_exits", "symbol.working_orders"})
 BOOKING_EVENT = "filled"
+_ENFORCED_BY = {
+    "order": orders,
+    "desk": core,
+    "checks": gate,
+    "protections": gate,
+    "bars": step,
+    "strategy": decide,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +62,12 @@ def about_duplicates() -> tuple[Promise, ...]:
     return _promises(
         client_order_id, command, command.SubmitOrder, errors.DuplicateOrderError
     )  # fmt: skip
+
+
+def enforced_by(part: str) -> Promise:
+    """The module that makes a part of the page true, in the words of its docstring."""
+    (promise,) = _promises(_ENFORCED_BY[part])
+    return promise
 
 
 def example_order_id(book: RuleBook) -> str:

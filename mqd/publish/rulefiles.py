@@ -8,7 +8,7 @@ network, and `mkdocs build --strict` checks it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from html import escape
 from itertools import takewhile
@@ -46,15 +46,23 @@ class RuleFiles:
         """The page that shows the file, relative to the docs folder."""
         return f"{self.names[place.file]}.md"
 
-    def file_link(self, place: Place) -> str:
-        """The file's name and the line's number as a link to that line."""
-        return f"[{code(f'{self.names[place.file]}:{place.line}')}]({self._target(place)})"
+    def file_link(self, place: Place, up: str = "") -> str:
+        """The file's name and the line's number as a link to that line.
 
-    def line_link(self, place: Place) -> str:
+        `up` leads from the page that holds the link to the docs folder.
+        """
+        return self.named_link(f"{self.names[place.file]}:{place.line}", place, up)
+
+    def line_link(self, place: Place, up: str = "") -> str:
         """The line's number alone, for a table whose file is named above it."""
-        return f"[line&nbsp;{place.line}]({self._target(place)})"
+        return f"[line&nbsp;{place.line}]({up}{self.target(place)})"
 
-    def _target(self, place: Place) -> str:
+    def named_link(self, name: str, place: Place, up: str = "") -> str:
+        """A rule's own name as a link to its line."""
+        return f"[{code(name)}]({up}{self.target(place)})"
+
+    def target(self, place: Place) -> str:
+        """Where a link to the line leads, from the docs folder."""
         return f"{quote(self.page(place))}#{line_id(place.line)}"
 
 
@@ -85,11 +93,15 @@ def read_sources(book: RuleBook) -> dict[str, str]:
     return found
 
 
-def source_page(name: str, source: str, back: str) -> str:
-    """One rule file as a page: every line with its number, which is also its anchor."""
+def source_page(name: str, source: str, back: Mapping[str, str]) -> str:
+    """One rule file as a page: every line with its number, which is also its anchor.
+
+    `back` are the pages that say it in words: their paths by their titles.
+    """
     lines = source.splitlines()
     digits = len(str(len(lines)))
     up = "../" * name.count("/")
+    in_words = ", ".join(f"[{title}]({up}{quote(path)})" for title, path in back.items())
     shown = [
         f'<a id="{line_id(number)}" href="#{line_id(number)}">{number:>{digits}}</a>'
         f"  {escape(line, quote=False)}".rstrip()
@@ -99,7 +111,7 @@ def source_page(name: str, source: str, back: str) -> str:
         [
             f"# {code(name)}",
             "",
-            f"{MARK}. Edit the rule file itself. In words: [execution invariants]({up}{back}).",
+            f"{MARK}. Edit the rule file itself. In words: {in_words}.",
             "",
             "<pre>",
             *shown,

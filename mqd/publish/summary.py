@@ -204,9 +204,7 @@ def _strategy(tally: Tally, book: RuleBook, name: str) -> StrategySummary:
         if strategy == name:
             bars.update(dict.fromkeys(true_codes(conditions, mask), count))
     outcomes = {
-        outcome: count
-        for (strategy, outcome), count in tally.outcomes.items()
-        if strategy == name
+        outcome: count for (strategy, outcome), count in tally.outcomes.items() if strategy == name
     }
     return StrategySummary(
         name,

@@ -9,7 +9,7 @@ from mqd.ground.canonical import decimal_text
 from mqd.ground.times import clock_text
 from mqd.ground.units import DURATION, EXCHANGE_TIME, RATIO, Unit
 from mqd.publish.markdown import code, codes, slug
-from mqd.rules.book import Limit, MachineRules, Param, Row, Value, Window
+from mqd.rules.book import Criterion, Limit, MachineRules, Param, Row, Value, Window
 
 # What is done instead of a transition; the names are those of the rule language.
 DISPOSITIONS = {
@@ -19,6 +19,14 @@ DISPOSITIONS = {
     "ignore_stale": "Nothing changes.",
     "quarantine": "The raw event is kept, the state stays and entries stop.",
 }
+ON_UNKNOWN = {
+    "hold": "If that cannot be told, it counts as yes: the strategy enters nothing.",
+    "block": "If that cannot be told, it counts as yes: the entry is refused.",
+    "set_aside": "If that cannot be told, it counts as yes: the bar is set aside.",
+    "skip": "If that cannot be told, it counts as no.",
+    "allow": "If that cannot be told, it counts as no: entries pass.",
+}
+"""What an answer that nobody can give counts as."""
 _SPANS = ((3_600, "h"), (60, "m"), (1, "s"))
 
 
@@ -49,6 +57,17 @@ def span_text(seconds: int) -> str:
 def lasts_text(lasts: str | int) -> str:
     """How long a protection blocks."""
     return span_text(lasts) if isinstance(lasts, int) else lasts.replace("_", " ")
+
+
+def criterion_text(criterion: Criterion) -> str:
+    """What ends a thesis: a win rate below 45 % over 100 trades or more."""
+    share = decimal_text(criterion.win_rate_below * Decimal(100))
+    return f"a win rate below {share} % over {criterion.over_trades:,} trades or more"
+
+
+def use_link(files: RuleFiles, use: Use, up: str) -> str:
+    """A rule that reads something, as a link to where it stands."""
+    return files.named_link(use.rule, use.place, up=up)
 
 
 def row_link(machine: MachineRules, row_id: str) -> str:

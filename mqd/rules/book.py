@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import NamedTuple
 
 from mqd.ground.units import Unit
 from mqd.rules.expressions.ir import Logical, Name, Numeric
 from mqd.rules.problems import Place
 
 TRUE_IF_UNKNOWN = frozenset({"hold", "block", "set_aside"})
+
+
+class Assumption(NamedTuple):
+    """Something that a document takes for granted, and where it says so."""
+
+    text: str
+    place: Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +31,7 @@ class Header:
     since: str
     because: str
     place: Place
-    assumes: tuple[str, ...] = ()
+    assumes: tuple[Assumption, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,14 +247,22 @@ class MachineRules:
 
 
 @dataclass(frozen=True, slots=True)
+class Criterion:
+    """What ends a thesis: a share of winning trades below `win_rate_below` over enough trades."""
+
+    win_rate_below: Decimal
+    over_trades: int
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
 class Thesis:
     """A claim about the market that can turn out to be false."""
 
     header: Header
     claim: str
     status: str
-    evidence: str
-    invalidated_by: str
+    invalidated_when: Criterion
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,7 +296,9 @@ class RuleBook:
 
 
 __all__ = [
+    "Assumption",
     "Condition",
+    "Criterion",
     "Entry",
     "Header",
     "Limit",

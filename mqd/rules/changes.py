@@ -6,6 +6,7 @@ the same checks and is part of the digest like a value in a file.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
@@ -17,6 +18,8 @@ from mqd.rules.check.values import bound_in, expected, is_inside, value_in
 from mqd.rules.problems import did_you_mean
 from mqd.rules.tree import Mapping, Node, Scalar
 
+_SYMBOL = re.compile(r"[A-Z][A-Z0-9.]{0,9}")
+
 
 @dataclass(frozen=True, slots=True)
 class Changes:
@@ -26,6 +29,11 @@ class Changes:
     symbol: str | None = None
     values: dict[str, str] = field(default_factory=dict)
     protections: tuple[str, ...] | None = None
+
+    @property
+    def touch_documents(self) -> bool:
+        """Whether `apply` does anything."""
+        return bool(self.values or self.strategy is not None or self.symbol is not None)
 
     def apply(self, documents: list[Document]) -> list[Document]:
         """The documents with the changes made.
@@ -39,6 +47,8 @@ class Changes:
         kept = [item for item in documents
                 if item.kind != "strategy" or self.strategy in {None, item.id}]  # fmt: skip
         if self.symbol is not None:
+            if not _SYMBOL.fullmatch(self.symbol):
+                raise SettingsError(f"--symbol {self.symbol!r}: expected a ticker such as SPY")
             kept = [_with(item, ("trades", "symbol"), self.symbol) if item.kind == "strategy"
                     else item for item in kept]  # fmt: skip
         for name, text in self.values.items():
@@ -124,7 +134,9 @@ def _with(document: Document, path: tuple[str, ...], text: str) -> Document:
 
 def _replace_node(node: Node, path: tuple[str, ...], text: str) -> Node:
     if not path:
-        return replace(node, text=text, quoted=False, places=()) if isinstance(node, Scalar) else node
+        return (
+            replace(node, text=text, quoted=False, places=()) if isinstance(node, Scalar) else node
+        )
     if not isinstance(node, Mapping):
         return node
     pairs = tuple(

@@ -14,6 +14,9 @@ from mqd.rules.check.values import number
 from mqd.rules.problems import Place
 from mqd.rules.tree import Mapping, Node, Scalar, Sequence
 
+NUMERIC = frozenset({
+    "value", "min", "max", "step", "format", "win_rate_below", "over_trades",
+})  # fmt: skip
 ORDERED = frozenset({
     "params", "measures", "values", "states", "no_trade", "exits", "entries",
     "sets_aside", "blocks_entries",
@@ -26,7 +29,10 @@ def canonical_text(
     expression_texts: dict[Place, str],
     protections: tuple[str, ...] | None,
 ) -> str:
-    """The text for documents given as (kind, id, tree); `protections` are the ones kept, if not all."""
+    """The text for documents given as (kind, id, tree).
+
+    `protections` are the ones that the run keeps; None when it keeps all.
+    """
     whole: dict[str, Any] = {
         "format": FORMAT,
         "documents": [
@@ -35,7 +41,7 @@ def canonical_text(
         ],
     }
     if protections is not None:
-        whole["protections"] = sorted(protections)
+        whole["protections"] = sorted(set(protections))
     return encode(whole)
 
 
@@ -43,7 +49,7 @@ def _plain(node: Node, key: str, texts: dict[Place, str]) -> Any:
     if isinstance(node, Scalar):
         if node.place in texts:
             return texts[node.place]
-        value = None if node.quoted else number(node.text)
+        value = number(node.text) if key in NUMERIC else None
         return node.text if value is None else decimal_text(value)
     if isinstance(node, Sequence):
         return [_plain(item, "", texts) for item in node.items]
@@ -58,10 +64,12 @@ def documents_of(text: str) -> tuple[list[tuple[str, str, Mapping]], tuple[str, 
         ValueError: a text of another format.
     """
     whole = decode(text)
-    if whole.get("format") != FORMAT:
-        raise ValueError(f"rules of format {whole.get('format')}, expected {FORMAT}")
+    if whole["format"] != FORMAT:
+        raise ValueError(f"rules of format {whole['format']}, expected {FORMAT}")
     rebuild = _Rebuilder()
-    documents = [(kind, name, rebuild.mapping(body)) for kind, name, body in whole["documents"]]
+    documents = [
+        (kind, name, rebuild.document(kind, body)) for kind, name, body in whole["documents"]
+    ]
     kept = whole.get("protections")
     return documents, None if kept is None else tuple(kept)
 
@@ -72,7 +80,12 @@ class _Rebuilder:
     def __init__(self) -> None:
         self._line = 0
 
+    def document(self, kind: str, body: dict[str, Any]) -> Mapping:
+        """The tree of one document, which starts with what it is."""
+        return self.mapping({kind: body[kind], **body})
+
     def mapping(self, body: dict[str, Any]) -> Mapping:
+        """The tree of one mapping, ordered or not."""
         place = self._place()
         ordered = set(body) == {"ordered"} and isinstance(body["ordered"], list)
         pairs = body["ordered"] if ordered else body.items()
@@ -85,7 +98,9 @@ class _Rebuilder:
             return Sequence(tuple(self._node(item) for item in body), self._place())
         return self._scalar(body)
 
-    def _scalar(self, text: str) -> Scalar:
+    def _scalar(self, text: Any) -> Scalar:
+        if not isinstance(text, str):
+            raise TypeError(f"a text was expected, not {text!r}")
         return Scalar(text, self._place())
 
     def _place(self) -> Place:

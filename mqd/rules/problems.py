@@ -99,6 +99,10 @@ class Problems:
         """True when at least one problem is more than a warning."""
         return any(problem.severity == ERROR for problem in self._found.values())
 
+    def has_at(self, place: Place, prefix: str) -> bool:
+        """True when a problem whose code starts with `prefix` was noted at the place."""
+        return any(at == place and code.startswith(prefix) for at, code, _ in self._found)
+
     def sorted(self, sources: dict[str, str] | None = None) -> list[Problem]:
         """All problems by file, line and column, with the offending source line where known."""
         lines = {file: text.splitlines() for file, text in (sources or {}).items()}

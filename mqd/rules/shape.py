@@ -334,6 +334,8 @@ def _violation(error: _Error, node: Node | None, label: str, kind: str) -> tuple
         return "SHAPE_NOT_WHOLE", f"{label} must be a whole number, not {shown}", ""
     if keyword == "exclusiveMinimum":
         return "SHAPE_OUT_OF_RANGE", f"{label} must be above {limit}", ""
+    if keyword == "maximum":
+        return "SHAPE_OUT_OF_RANGE", f"{label} must be at most {limit}", ""
     if keyword == "maxLength":
         return "SHAPE_TOO_LONG", f"{label} is over {limit} characters long", ""
     if keyword == "format":

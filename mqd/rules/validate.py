@@ -15,7 +15,7 @@ from mqd.rules.check.together import Together
 from mqd.rules.digest import canonical_text, documents_of
 from mqd.rules.find import find_rule_files
 from mqd.rules.load import load_text
-from mqd.rules.problems import Problem, Problems
+from mqd.rules.problems import ERROR, Problem, Problems
 from mqd.rules.shape import KINDS, check_shape
 from mqd.rules.tree import Mapping
 
@@ -40,8 +40,9 @@ def validate(root: Path, changes: Changes = NO_CHANGES) -> Report:
     Raises:
         SettingsError: `root` is no folder with rules, or a change of the run is impossible.
     """
-    notes = Notes(Problems(), literals_may_repeat_limits=not changes.values)
+    notes = Notes(Problems(), as_written=True)
     files = find_rule_files(root, notes.problems)
+    all_found = not notes.problems
     documents: list[Document] = []
     for file in files:
         tree = load_text(file.text, file.shown, notes.problems)
@@ -49,7 +50,14 @@ def validate(root: Path, changes: Changes = NO_CHANGES) -> Report:
             # Meaning is looked at even where the shape is wrong: one run shows everything.
             check_shape(tree, notes.problems)
             documents += _document(tree, notes)
-    book = _book(changes.apply(documents), notes, str(root), changes.protections)
+    notes.some_unread = not all_found or len(documents) < len(files)
+    changed = changes.apply(documents)
+    book = _book(documents, notes, str(root), changes.protections)
+    if book is not None and changes.touch_documents:
+        # The files pass as they stand; a run's changes go through the same checks after that.
+        again = Notes(notes.problems)
+        changed = [replace(document, notes=again) for document in changed]
+        book = _book(changed, again, str(root), changes.protections)
     sources = {file.shown: file.text for file in files}
     problems = tuple(notes.problems.sorted(sources))
     return Report(changes.keep(book) if book else None, problems)
@@ -77,12 +85,14 @@ def rules_from_text(canonical: str) -> RuleBook:
     notes = Notes(Problems())
     try:
         parts, protections = documents_of(canonical)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise JournalError(f"the journal's rules cannot be read: {error}") from error
     documents = [Document(kind, name, tree, notes) for kind, name, tree in parts]
+    for document in documents:
+        check_shape(document.tree, notes.problems)
     book = _book(documents, notes, "journal", protections)
     if book is None:
-        first = notes.problems.sorted()[0]
+        first = next(one for one in notes.problems.sorted() if one.severity == ERROR)
         raise JournalError(f"the journal's rules no longer pass the checks: {first.message}")
     return Changes(protections=protections).keep(book)
 

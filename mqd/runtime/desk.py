@@ -37,8 +37,10 @@ class Desk:
         self.stopwatch: Callable[[], int] | None = None
         self.took_ns = 0
 
-    def take(self, event: Event) -> Outcome:
+    def take(self, event: Event, aside: int | None = None) -> Outcome:
         """Let one event act; its commands leave only when the journal has them.
+
+        `aside` is for a bar whose data rules were asked already: their answer.
 
         Raises:
             JournalError: the journal cannot be written; this process's state ends here.
@@ -46,7 +48,7 @@ class Desk:
         stopwatch = self.stopwatch
         started_ns = stopwatch() if stopwatch is not None else 0
         seq = self.journal.append(event)
-        outcome = step(self.engine, self.state, event)
+        outcome = step(self.engine, self.state, event, aside)
         self.journal.commit(seq, outcome)
         if stopwatch is not None:
             self.took_ns = stopwatch() - started_ns

@@ -1,15 +1,16 @@
 """The loop: one ordered stream of market events and broker replies, taken one by one.
 
-    for event in feed:
-        what the market did reaches the broker (a simulated one fills; a real one ignores it)
-        its replies are taken first, then the event, then the replies to what was sent
+What the market did reaches the broker first (a simulated one fills; a real one ignores it). Its
+replies are taken, then the event itself, then the replies to what the desk sent because of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 from mqd.engine.step import sets_aside
+from mqd.ground.errors import JournalError
 from mqd.model.command import Command
 from mqd.model.event import BarClosed, BrokerEvent, FeedDefectFound, SessionClosed
 from mqd.ports.feed import FeedEvent
@@ -19,11 +20,49 @@ ReplyKey = Callable[[BrokerEvent], tuple[str, str, str]]
 MOST_SESSIONS = 1 << 62
 
 
+class Answer(NamedTuple):
+    """A reply that the journal holds already, and the commands it led to."""
+
+    reply: BrokerEvent
+    commands: tuple[Command, ...]
+
+
+class Journaled:
+    """The replies that a restart found in the journal, by key, until the broker repeats them."""
+
+    def __init__(self, reply_key: ReplyKey) -> None:
+        self.answers: dict[tuple[str, str, str], Answer] = {}
+        self._reply_key = reply_key
+
+    def __bool__(self) -> bool:
+        return bool(self.answers)
+
+    def add(self, reply: BrokerEvent, commands: tuple[Command, ...]) -> None:
+        """Expect the broker to repeat this reply."""
+        self.answers[self._reply_key(reply)] = Answer(reply, commands)
+
+    def repeated(self, reply: BrokerEvent) -> tuple[Command, ...] | None:
+        """What a repeated reply led to, or None for a new one.
+
+        Raises:
+            JournalError: the broker tells it differently now.
+        """
+        answer = self.answers.pop(self._reply_key(reply), None)
+        if answer is None:
+            return None
+        if answer.reply != reply:
+            raise JournalError(
+                f"the broker now says {reply}, the journal has {answer.reply}: "
+                "its settings are not those that this journal was written with"
+            )
+        return answer.commands
+
+
 class Loop:
     """Runs a desk over a stream of feed events.
 
-    `journaled` holds the replies a restart found in the journal already, with the commands they
-    led to: when the broker repeats one it is not taken twice, but what it led to is sent again.
+    `journaled` holds the replies a restart found in the journal already: when the broker repeats
+    one it is not taken twice, but what it led to is sent again.
     """
 
     def __init__(
@@ -35,25 +74,32 @@ class Loop:
         stop_wanted: Callable[[], bool] = lambda: False,
     ) -> None:
         self.desk = desk
-        self.journaled: dict[tuple[str, str, str], tuple[Command, ...]] = {}
+        self.journaled = Journaled(reply_key)
         self._watchers = tuple(watchers)
-        self._reply_key = reply_key
         self._stop_wanted = stop_wanted
 
     def run(self, events: Iterable[FeedEvent], most_sessions: int = MOST_SESSIONS) -> None:
-        """Take every event until they end, enough sessions closed, or a stop is wanted."""
+        """Take every event until they end, enough sessions closed, or a stop is wanted.
+
+        Raises:
+            JournalError: the journal cannot be written, or after a restart the broker does not
+                repeat what the journal has from it.
+        """
         desk, broker = self.desk, self.desk.broker
         sessions = 0
         self.take_replies()
         for event in events:
             kind = type(event)
-            if kind is not FeedDefectFound:
-                accepted = kind is BarClosed and not sets_aside(
-                    desk.engine, desk.state, event  # type: ignore[arg-type]  # a BarClosed, as the line above says
-                )
-                broker.observe(event, accepted=accepted)
-                self.take_replies()
-            self._take(event)
+            aside: int | None = None
+            if isinstance(event, BarClosed):
+                aside = sets_aside(desk.engine, desk.state, event)
+                broker.observe(event, accepted=not aside)
+            elif kind is not FeedDefectFound:
+                broker.observe(event, accepted=False)
+            self.take_replies()
+            if self.journaled and kind is not FeedDefectFound:
+                self._miss()
+            self._take(event, aside)
             self.take_replies()
             if kind is SessionClosed:
                 sessions += 1
@@ -65,14 +111,21 @@ class Loop:
     def take_replies(self) -> None:
         """Take what the broker has to say now; what the journal has already is not taken again."""
         for reply in self.desk.broker.replies():
-            commands = self.journaled.pop(self._reply_key(reply), None) if self.journaled else None
+            commands = self.journaled.repeated(reply) if self.journaled else None
             if commands is None:
                 self._take(reply)
             else:
                 for command in commands:
                     self.desk.broker.send(command)
 
-    def _take(self, event: FeedEvent | BrokerEvent) -> None:
-        outcome = self.desk.take(event)
+    def _miss(self) -> None:
+        missing = next(iter(self.journaled.answers.values())).reply
+        raise JournalError(
+            f"the journal has {missing}, which the broker does not repeat: its settings, or the "
+            "bars, are not those that this journal was written with"
+        )
+
+    def _take(self, event: FeedEvent | BrokerEvent, aside: int | None = None) -> None:
+        outcome = self.desk.take(event, aside)
         for watcher in self._watchers:
             watcher.saw(event, outcome, self.desk.state)

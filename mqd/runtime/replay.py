@@ -7,8 +7,8 @@ crash.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import NamedTuple, cast
 
 from mqd.engine.core import Engine
 from mqd.engine.state import DeskState
@@ -20,6 +20,7 @@ from mqd.model.decision import Outcome, outcome_record
 from mqd.model.event import (
     BROKER_EVENTS,
     BarClosed,
+    BrokerEvent,
     DeskStarted,
     Event,
     FeedDefectFound,
@@ -30,7 +31,7 @@ from mqd.ports.broker import Broker
 from mqd.ports.journal import Journal
 from mqd.rules.compile.book import compile_book
 from mqd.rules.validate import rules_from_text
-from mqd.runtime.loop import ReplyKey
+from mqd.runtime.loop import Journaled, ReplyKey
 
 
 class Replayed(NamedTuple):
@@ -64,6 +65,9 @@ def replay(
 ) -> Iterator[Replayed]:
     """Step every journaled event again, under the rules it ran under.
 
+    An event without an outcome is passed over: the process stopped before anything came of it.
+    A restart is offered that event again, and the journal has it a second time, with its outcome.
+
     Raises:
         JournalError: an outcome differs from the journaled one, or the journal does not start
             with the start of a desk.
@@ -71,44 +75,61 @@ def replay(
     make = engine_of or (lambda rules_digest: engine_for(journal, rules_digest))
     engine: Engine | None = None
     state = DeskState()
-    for entry in journal.entries():
-        if isinstance(entry.event, DeskStarted) and (
-            engine is None or engine.book.digest != entry.event.rules_digest
+    for seq, event, journaled in journal.entries():
+        if journaled is None:
+            continue
+        if isinstance(event, DeskStarted) and (
+            engine is None or engine.book.digest != event.rules_digest
         ):
-            engine = make(entry.event.rules_digest)
+            engine = make(event.rules_digest)
         if engine is None:
             raise JournalError("the journal does not start with the start of a desk")
-        accepted = isinstance(entry.event, BarClosed) and not sets_aside(
-            engine, state, entry.event
-        )
-        outcome = step(engine, state, entry.event)
-        again = encode(outcome_record(outcome))
-        if entry.outcome is not None and again != entry.outcome:
+        aside = sets_aside(engine, state, event) if isinstance(event, BarClosed) else None
+        outcome = step(engine, state, event, aside)
+        if encode(outcome_record(outcome)) != journaled:
             raise JournalError(
-                f"event {entry.seq} ({type(entry.event).__name__}) leads to another outcome now: "
+                f"event {seq} ({type(event).__name__}) leads to another outcome now: "
                 "the rules or the desk's code are not those that wrote this journal"
             )
-        yield Replayed(entry.seq, entry.event, outcome, accepted, state, engine)
+        yield Replayed(seq, event, outcome, aside == 0, state, engine)
 
 
 @dataclass(slots=True)
 class Recovered:
     """What a restart needs: the state, where the feed goes on, what the broker still owes.
 
-    `feed_events_after_bar` is how many feed events the journal holds after its last bar: the
-    feed will repeat them and they must be skipped. `journaled` are replies that the broker may
-    repeat, with the commands they led to.
+    The feed goes on after the bar that ended at `feed_after_ns`, without its first `feed_skips`
+    events, which the journal holds; several bars may end at one instant, so this is the instant
+    before that of the last bar. `journaled` are replies that the broker is going to repeat.
     """
 
     state: DeskState
+    journaled: Journaled
     engine: Engine | None = None
     last_bar_ns: int | None = None
-    feed_events_after_bar: int = 0
+    feed_after_ns: int | None = None
+    feed_skips: int = 0
     events: int = 0
-    journaled: dict[tuple[str, str, str], tuple[Command, ...]] = field(default_factory=dict)
+    _since_bar: int = 0
+
+    def note_feed_event(self, event: Event) -> None:
+        """Move to behind this event of the feed."""
+        if not isinstance(event, BarClosed):
+            self._since_bar += 1
+        else:
+            if event.at_ns != self.last_bar_ns:
+                self.feed_after_ns, self.last_bar_ns = self.last_bar_ns, event.at_ns
+                self.feed_skips = self._since_bar
+            self._since_bar = 0
+        self.feed_skips += 1
 
 
-def recover(journal: Journal, broker: Broker, reply_key: ReplyKey) -> Recovered:
+def recover(
+    journal: Journal,
+    broker: Broker,
+    reply_key: ReplyKey,
+    engine_of: Callable[[str], Engine] | None = None,
+) -> Recovered:
     """Rebuild the desk and a simulated broker from the journal.
 
     The broker lives the journaled day again: it sees the same market events and commands, and
@@ -116,36 +137,29 @@ def recover(journal: Journal, broker: Broker, reply_key: ReplyKey) -> Recovered:
     in its queue for the loop to take.
 
     Raises:
-        JournalError: the journal cannot be replayed byte for byte.
+        JournalError: the journal cannot be replayed byte for byte, or the broker answers
+            something else than it did.
     """
-    found = Recovered(DeskState())
-    market: list[tuple[Event, bool, tuple[Command, ...]]] = []
-    for item in replay(journal):
+    found = Recovered(DeskState(), Journaled(reply_key))
+    lived: list[tuple[Event, bool, tuple[Command, ...]]] = []
+    for item in replay(journal, engine_of):
         found.state, found.engine = item.state, item.engine
         found.events += 1
         commands = item.outcome.commands
         if isinstance(item.event, BROKER_EVENTS):
-            found.journaled[reply_key(item.event)] = commands
-        elif isinstance(item.event, BarClosed | SessionOpened | SessionClosed):
-            market.append((item.event, item.accepted, commands))
-        _note_feed_position(found, item.event)
-    _live_again(broker, market, found.journaled, reply_key)
+            found.journaled.add(cast("BrokerEvent", item.event), commands)
+        elif isinstance(item.event, BarClosed | SessionOpened | SessionClosed) or commands:
+            lived.append((item.event, item.accepted, commands))
+        if isinstance(item.event, BarClosed | FeedDefectFound | SessionOpened | SessionClosed):
+            found.note_feed_event(item.event)
+    _live_again(broker, lived, found.journaled)
     return found
-
-
-def _note_feed_position(found: Recovered, event: Event) -> None:
-    if isinstance(event, BarClosed):
-        found.last_bar_ns = event.at_ns
-        found.feed_events_after_bar = 0
-    elif isinstance(event, FeedDefectFound | SessionOpened | SessionClosed):
-        found.feed_events_after_bar += 1
 
 
 def _live_again(
     broker: Broker,
-    market: Iterable[tuple[Event, bool, tuple[Command, ...]]],
-    journaled: dict[tuple[str, str, str], tuple[Command, ...]],
-    reply_key: ReplyKey,
+    lived: Iterable[tuple[Event, bool, tuple[Command, ...]]],
+    journaled: Journaled,
 ) -> None:
     """The loop's own order of calls, with the journal in the place of the engine.
 
@@ -155,12 +169,19 @@ def _live_again(
 
     def settle() -> None:
         for reply in broker.replies():
-            for command in journaled.pop(reply_key(reply), ()):
+            led_to = journaled.repeated(reply)
+            if led_to is None:
+                raise JournalError(
+                    f"the broker now says {reply}, which the journal does not have: "
+                    "its settings are not those that this journal was written with"
+                )
+            for command in led_to:
                 broker.send(command)
 
-    for event, accepted, commands in market:
-        settle()
-        broker.observe(event, accepted=accepted)
-        settle()
+    for event, accepted, commands in lived:
+        if not isinstance(event, DeskStarted):  # a start sends before it listens
+            settle()
+            broker.observe(event, accepted=accepted)
+            settle()
         for command in commands:
             broker.send(command)

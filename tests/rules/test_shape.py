@@ -40,8 +40,8 @@ PROTECTION = (
     f"protection: guard\n{HEADER}scope: desk\nblocks: entries\ntrips_when: a\nfor: 5m\n"
 )  # fmt: skip
 THESIS = (
-    f"thesis: TH-001\n{HEADER}claim: It is so.\nstatus: ACTIVE\nevidence: none yet\n"
-    "invalidated_by: a loss\n"
+    f"thesis: TH-001\n{HEADER}claim: It is so.\nstatus: ACTIVE\ninvalidated_when:\n"
+    "  {win_rate_below: 0.45, over_trades: 100}\n"
 )
 
 
@@ -106,9 +106,9 @@ def test_booleans_and_lists_are_typed() -> None:
 
 
 def test_a_text_that_looks_like_a_number_stays_text() -> None:
-    document = typed(THESIS.replace("A title", "42").replace("a loss", "true"))
+    document = typed(THESIS.replace("A title", "42").replace("claim: It is so.", "claim: true"))
     assert document["title"] == "42"
-    assert document["invalidated_by"] == "true"
+    assert document["claim"] == "true"
 
 
 @EVERY_SHIPPED
@@ -180,8 +180,13 @@ WRONG = [
     ("{}", "SHAPE_UNKNOWN_KIND", 1, 1, "", "empty"),
     (THESIS.replace("claim", "clame"), "SHAPE_UNKNOWN_KEY", 7, 1, "TH-001", "mean `claim`?"),
     (THESIS + "size: 1\n", "SHAPE_UNKNOWN_KEY", 11, 1, "TH-001", "`size` is not a key of this th"),
-    (THESIS.replace("evidence: none yet\n", ""), "SHAPE_MISSING_KEY", 1, 1, "TH-001",
-     "`evidence` is missing"),
+    (THESIS.replace("status: ACTIVE\n", ""), "SHAPE_MISSING_KEY", 1, 1, "TH-001",
+     "`status` is missing"),
+    (THESIS.replace(", over_trades: 100", ""), "SHAPE_MISSING_KEY", 9, 1, "TH-001",
+     "`over_trades` is missing in `invalidated_when`"),
+    (THESIS.replace("0.45", "45"), "SHAPE_OUT_OF_RANGE", 10, 20, "TH-001", "at most 1"),
+    (THESIS.replace("100", "0"), "SHAPE_OUT_OF_RANGE", 10, 39, "TH-001", "above 0"),
+    (THESIS.replace("100", "many"), "SHAPE_WRONG_FORM", 10, 39, "TH-001", "such as 100"),
     (THESIS.replace("ACTIVE", "ACTVE"), "SHAPE_UNKNOWN_VALUE", 8, 9, "TH-001", "mean `ACTIVE`?"),
     (THESIS.replace("ACTIVE", "'ACTVE'"), "SHAPE_UNKNOWN_VALUE", 8, 9, "TH-001", "`ACTVE`"),
     (THESIS.replace("TH-001", "th1"), "SHAPE_WRONG_FORM", 1, 9, "th1", "such as TH-001, not `th1`"),

@@ -9,18 +9,24 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from mqd.ground.units import UNITS, Unit
-from mqd.rules.book import Header
+from mqd.rules.book import Assumption, Header
 from mqd.rules.problems import Place, Problems
 from mqd.rules.tree import Mapping, Node, Scalar, Sequence, at
 
 
 @dataclass(slots=True)
 class Notes:
-    """What one check run collects: problems, and the one way to write each expression."""
+    """What one check run collects: problems, and the one way to write each expression.
+
+    `as_written` is True for the files as they stand: each limit is said once and used. A run's
+    own changes may repeat a limit or leave one unused. `some_unread` is True when a file could
+    not be read at all: what seems to be missing may be in it.
+    """
 
     problems: Problems
     expression_texts: dict[Place, str] = field(default_factory=dict)
-    literals_may_repeat_limits: bool = False
+    as_written: bool = False
+    some_unread: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +54,7 @@ class Document:
             since=self.text("since"),
             because=self.text("because"),
             place=self.place,
-            assumes=tuple(item.text for item in assumes),
+            assumes=tuple(Assumption(item.text, item.place) for item in assumes),
         )
 
     def scalar(self, *path: str | int) -> Scalar | None:
@@ -104,5 +110,6 @@ class Document:
     def note(
         self, place: Place, path: tuple[str | int, ...], code: str, message: str, hint: str = ""
     ) -> None:
-        """Note one problem of the rule at `path`."""
-        self.notes.problems.add(place, self.rule(*path), code, message, hint)
+        """Note one problem of the rule at `path`, unless the form there was told to be wrong."""
+        if not self.notes.problems.has_at(place, "SHAPE_"):
+            self.notes.problems.add(place, self.rule(*path), code, message, hint)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -10,13 +11,16 @@ from mqd.ground.units import Unit
 from mqd.rules.book import Limit, Value
 from mqd.rules.check.document import Document
 from mqd.rules.check.values import bound_in, expected, expected_bound, is_inside, value_in
+from mqd.rules.expressions.arithmetic import FUNCTIONS
 from mqd.rules.expressions.scope import LIMIT, UNDECIDED, Scope
 
 CODES = {
     "VALUE_NOT_IN_UNIT": "A value cannot be read in its unit.",
     "VALUE_OUT_OF_RANGE": "A value lies outside its own declared range.",
     "RANGE_UPSIDE_DOWN": "The smallest allowed value is above the largest.",
+    "NAME_RESERVED": "A declared name is a word of the expression language.",
 }
+_RESERVED = {*FUNCTIONS, "known", "unknown"}
 
 PREFIX = "limits."
 
@@ -33,16 +37,34 @@ def add_limits(scope: Scope, limits: dict[str, Limit | None]) -> None:
 
 
 def limit_values(limits: dict[str, Limit | None]) -> dict[tuple[str, str], str]:
-    """Which limit says which value: (unit, plain digits) -> name. 0 and 1 are nobody's."""
+    """Which limit says which value: (unit, its text) -> name. 0 and 1 are nobody's."""
     return {
-        (limit.unit.name, decimal_text(limit.value)): name
+        (limit.unit.name, value_text(limit.value)): name
         for name, limit in limits.items()
-        if limit is not None and isinstance(limit.value, Decimal) and limit.value not in {0, 1}
+        if limit is not None and limit.value not in {Decimal(0), Decimal(1)}
     }
+
+
+def value_text(value: Value) -> str:
+    """A value as text by which two of one unit are the same: plain digits, or two times."""
+    if isinstance(value, Decimal):
+        return decimal_text(value)
+    return f"{value.start_s}-{value.end_s}"
+
+
+def check_name(document: Document, *path: str) -> None:
+    """Refuse a declared name that no expression could read, or that would read as a function."""
+    name = path[-1]
+    if name in _RESERVED or keyword.iskeyword(name):
+        document.note(
+            document.key_place(*path), path, "NAME_RESERVED",
+            f"`{name}` is a word of the language and cannot name anything.", "choose another name",
+        )  # fmt: skip
 
 
 def _limit(document: Document, name: str) -> Limit | None:
     path = ("values", name)
+    check_name(document, *path)
     ranged = read_range(document, path)
     if ranged is None:
         return None

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import NamedTuple
 
-from mqd.rules.book import Protection, RuleSet, Thesis
+from mqd.rules.book import Criterion, Protection, RuleSet, Thesis
 from mqd.rules.check.conditions import fact_scope, read_conditions, read_one
 from mqd.rules.check.document import Document
-from mqd.rules.check.values import duration_s
-from mqd.rules.expressions.scope import Scope
+from mqd.rules.check.values import duration_s, number
+from mqd.rules.expressions.scope import FACT, UNDECIDED, Scope
+from mqd.rules.problems import WARNING
 from mqd.rules.words.facts import CHECK, DATA, PROTECTION
+
+CODES = {
+    "PROTECTION_LASTS_NOTHING": "A protection blocks for no time at all.",
+    "PROTECTION_ALLOWS_UNKNOWN": "A protection lets entries pass on what nobody knows.",
+}
 
 REST_OF_SESSION = "rest_of_session"
 WHILE_TRUE = "while_true"
@@ -24,9 +31,13 @@ class Surroundings(NamedTuple):
     def scope(self, kind: str) -> Scope:
         """The facts of this kind of rule and the desk's limits; uses are noted in one place."""
         scope = fact_scope(kind, {"desk.state": self.desk_states})
+        if not self.desk_states and "desk.state" in scope.names:
+            # The desk's machine could not be read, which is told where it happened.
+            scope.add("desk.state", FACT, UNDECIDED, ("undecided",))
         scope.names.update(self.limits.names)
         scope.limit_values = self.limits.limit_values
         scope.used = self.limits.used
+        scope.undecided_owner = self.limits.undecided_owner
         return scope
 
 
@@ -35,13 +46,26 @@ def read_protection(document: Document, around: Surroundings) -> Protection | No
     scope = around.scope(PROTECTION)
     condition = read_one(document, (), "trips_when", scope, "block", document.id)
     lasts = document.text("for")
+    lasts_s = duration_s(lasts)
+    if lasts_s == 0:
+        document.note(
+            document.place_of("for"), (), "PROTECTION_LASTS_NOTHING",
+            f"A block for {lasts} blocks nothing.", "write while_true, or how long it lasts",
+        )  # fmt: skip
+    if document.text("on_unknown") == "allow":
+        # Listed, not refused: the live profile is where it needs a waiver.
+        document.notes.problems.add(
+            document.place_of("on_unknown"), document.id, "PROTECTION_ALLOWS_UNKNOWN",
+            "This protection lets entries pass while it cannot be told whether it trips.",
+            "leave `on_unknown` out to block then", WARNING,
+        )  # fmt: skip
     if condition is None or not lasts:
         return None
     return Protection(
         header=document.header(),
         scope=document.text("scope"),
         trips_when=condition,
-        lasts=lasts if lasts in {REST_OF_SESSION, WHILE_TRUE} else duration_s(lasts) or 0,
+        lasts=lasts if lasts_s is None else lasts_s,
     )
 
 
@@ -64,7 +88,7 @@ def read_checks(document: Document, around: Surroundings) -> tuple[RuleSet, Rule
 def read_data(document: Document, around: Surroundings) -> tuple[RuleSet, RuleSet]:
     """What sets a bar aside, and what lets it count but blocks entries on it."""
     return (
-        read_set(document, "sets_aside", DATA, "skip", around),
+        read_set(document, "sets_aside", DATA, "set_aside", around),
         read_set(document, "blocks_entries", DATA, "block", around),
     )
 
@@ -75,6 +99,16 @@ def read_thesis(document: Document) -> Thesis:
         header=document.header(),
         claim=document.text("claim"),
         status=document.text("status"),
-        evidence=document.text("evidence"),
-        invalidated_by=document.text("invalidated_by"),
+        invalidated_when=_criterion(document),
+    )
+
+
+def _criterion(document: Document) -> Criterion:
+    """The numbers of `invalidated_when`; where the shape stage refused one, something that fits."""
+    rate = number(document.text("invalidated_when", "win_rate_below"))
+    trades = number(document.text("invalidated_when", "over_trades"))
+    return Criterion(
+        win_rate_below=rate or Decimal(0),
+        over_trades=int(trades or 0),
+        place=document.key_place("invalidated_when"),
     )

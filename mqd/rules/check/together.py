@@ -53,8 +53,10 @@ class Together:
         checks = [read_checks(item, around) for item in self._of("checks")]
         data = [read_data(item, around) for item in self._of("data")]
         theses = [read_thesis(item) for item in self._of("thesis")]
-        self._check_theses(theses)
-        self._check_limits_used(scope)
+        if not self.notes.some_unread:
+            self._check_theses(theses)
+        if self.notes.as_written and not self.notes.some_unread:
+            self._check_limits_used(scope)
         if self.notes.problems.has_errors():
             return None
         return RuleBook(
@@ -78,11 +80,13 @@ class Together:
 
     def _limits(self) -> tuple[dict[str, Limit | None], Scope]:
         limits: dict[str, Limit | None] = {}
+        scope = Scope()
+        if self.notes.some_unread and not self._of("limits"):
+            scope.undecided_owner = PREFIX.rstrip(".")
         for document in self._of("limits"):
             limits.update(read_limits(document))
-        scope = Scope()
         add_limits(scope, limits)
-        if self.notes.literals_may_repeat_limits:
+        if self.notes.as_written:
             scope.limit_values = limit_values(limits)
         return limits, scope
 
@@ -116,7 +120,7 @@ class Together:
                     "one rule, one file, one name: rename one of them",
                 )  # fmt: skip
         wanted = {(kind, name) for kind, names in _ONE_EACH.items() for name in names}
-        for kind, name in sorted(wanted - seen):
+        for kind, name in () if self.notes.some_unread else sorted(wanted - seen):
             self.notes.problems.add(
                 Place(self.root, 1, 1), f"{kind}", "DOCUMENT_MISSING",
                 f"There is no document `{kind}: {name}`, and the desk cannot run without it.",
@@ -150,5 +154,3 @@ class Together:
 def _certain(machine: MachineRules | None) -> MachineRules:
     assert machine is not None, "a machine with problems was kept"
     return machine
-
-

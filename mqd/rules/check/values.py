@@ -43,7 +43,7 @@ def window(text: str) -> Window | None:
 
 
 def value_in(text: str, unit: Unit) -> Value | None:
-    """The text as a value of the unit, or None: windows for exchange_time, seconds for durations."""
+    """The text as a value of the unit, or None: a window, seconds for a duration, a number."""
     if unit == EXCHANGE_TIME:
         return window(text)
     return bound_in(text, unit)

@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from decimal import Decimal
 
-from mqd.rules.book import Limit, Param, Value, Window
-from mqd.rules.compile.emit import Known
+from mqd.rules.book import Limit, Param, Window
 from mqd.rules.expressions import ir
 from mqd.rules.expressions.scope import FACT, LIMIT, MEASURE
 from mqd.rules.words.facts import ENTRY_QTY, FACTS
+
+Known = tuple[str, ...]
+"""The flags that must all hold for a value to be known; empty means always known."""
+
+
+def known_flag(argument: str) -> str:
+    """The flag beside a value. No fact, param, measure or limit is called `known_...`."""
+    return f"known_{argument}"
+
+
+def window_ends(argument: str) -> tuple[str, str]:
+    """The two arguments that carry a window; marks stand before names, where none can collide."""
+    return f"start_{argument}", f"end_{argument}"
 
 
 def name_text(name: ir.Name) -> tuple[str, Known]:
     """The Python name of a fact, param, measure or limit, and its known-flag where it has one."""
     if name.kind == FACT:
         if name.name == ENTRY_QTY.name:
-            return ENTRY_QTY.argument, (f"{ENTRY_QTY.argument}_known",)
+            return ENTRY_QTY.argument, (known_flag(ENTRY_QTY.argument),)
         fact = FACTS[name.name]
-        return fact.argument, (f"{fact.argument}_known",) if fact.known else ()
+        return fact.argument, (known_flag(fact.argument),) if fact.known else ()
     if name.kind == MEASURE:
-        return measure_text(name.name), (f"{measure_text(name.name)}_known",)
+        text = measure_text(name.name)
+        return text, (known_flag(text),)
     if name.kind == LIMIT:
         return name.name.replace("limits.", "l_"), ()
     return f"p_{name.name}", ()
@@ -37,26 +49,20 @@ def arguments_of(names: Iterable[ir.Name]) -> list[str]:
     for name in names:
         text, known = name_text(name)
         if name.unit.name == "exchange_time":
-            found += [f"{text}_start", f"{text}_end"]
+            found += window_ends(text)
         else:
             found += [text, *known]
     return found
 
 
 def constants_of(items: Iterable[Param | Limit]) -> dict[str, float | int]:
-    """The argument values of params and limits: whole numbers for counts and durations."""
+    """The argument values of params and limits: ints for counts and windows, else floats."""
     found: dict[str, float | int] = {}
     for item in items:
-        prefix = "l_" if isinstance(item, Limit) else "p_"
+        text = f"{'l_' if isinstance(item, Limit) else 'p_'}{item.name}"
         if isinstance(item.value, Window):
-            found[f"{prefix}{item.name}_start"] = item.value.start_s
-            found[f"{prefix}{item.name}_end"] = item.value.end_s
+            start, end = window_ends(text)
+            found[start], found[end] = item.value.start_s, item.value.end_s
         else:
-            found[f"{prefix}{item.name}"] = number_of(item.value, item.unit.is_count)
+            found[text] = int(item.value) if item.unit.is_count else float(item.value)
     return found
-
-
-def number_of(value: Value, is_count: bool) -> float | int:
-    """A declared number as a generated function takes it."""
-    assert isinstance(value, Decimal)
-    return int(value) if is_count else float(value)

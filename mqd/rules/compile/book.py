@@ -63,8 +63,6 @@ def _guards(machine: MachineRules, book: RuleBook, label: str) -> dict[str, Comp
     found: dict[str, CompiledSet] = {}
     for row in machine.rows:
         if row.when is not None:
-            condition = Condition(
-                row.id, row.when, row.when_text, row.because, "skip", row.place
-            )
+            condition = Condition(row.id, row.when, row.when_text, row.because, "skip", row.place)
             found[row.id] = compile_set((condition,), book.limits, f"{label} {row.id}")
     return found

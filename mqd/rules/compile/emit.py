@@ -8,16 +8,17 @@ condition is asked either "certainly true?" or "possibly true?", and neither ask
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from mqd.ground.units import Unit
+from mqd.rules.compile.arguments import Known, window_ends
 from mqd.rules.expressions import ir
 from mqd.rules.words.facts import LARGEST
 
 LARGEST_WHOLE = 2**53
 
-Known = tuple[str, ...]
-"""The flags that must all hold for a value to be known; empty means always known."""
+_CODE = re.compile(r"[A-Z0-9_-]{1,64}")
 
 
 class Emitter:
@@ -120,8 +121,7 @@ class Emitter:
                 return compared(op, one[0], two[0], unit), _both(one[1], two[1])
             case ir.InWindow(time=time, window=window, negated=negated):
                 text, known = self._name_of(time)
-                start = f"{self._name_of(window)[0]}_start"
-                end = f"{self._name_of(window)[0]}_end"
+                start, end = window_ends(self._name_of(window)[0])
                 inside = f"({start} <= {text} < {end})"
                 return (f"(not {inside})" if negated else inside), known
             case ir.InList(subject=subject, members=members, negated=negated):
@@ -148,6 +148,11 @@ def compared(op: str, left: str, right: str, unit: Unit) -> str:
             return f"(abs({left} - {right}) <= {tolerance!r})"
         case _:
             return f"(abs({left} - {right}) > {tolerance!r})"
+
+
+def comment(code: str) -> str:
+    """A code for whoever reads the generated source; only what cannot end a comment."""
+    return f"  # {code}" if _CODE.fullmatch(code) else ""
 
 
 def literal(text: str, unit: Unit) -> str:

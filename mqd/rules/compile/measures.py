@@ -13,7 +13,8 @@ class MeasureFunction:
 
     `reads` are the facts it takes, `slots` the accumulators it keeps, all starting at 0.0 when
     its window starts. `update` runs only while every input is known; `value` and `known` give
-    the result. In the texts `{name}` stands for the measure's own name.
+    the result, which is unknown as well while it is not finite. In the texts `{name}` stands for
+    the measure's own name; marks stand before it, where no other name can collide with them.
     """
 
     name: str
@@ -36,12 +37,12 @@ FUNCTIONS: dict[str, MeasureFunction] = {
         means="The average price of the window, each bar weighted by its volume.",
         formula="sum((high + low + close) / 3 * volume) / sum(volume); unknown while no volume",
         reads=("bar.high", "bar.low", "bar.close", "bar.volume"),
-        slots=("{name}_pv", "{name}_v"),
+        slots=("pv_{name}", "volume_{name}"),
         update=(
-            "{name}_pv = {name}_pv + (bar_high + bar_low + bar_close) / 3.0 * bar_volume",
-            "{name}_v = {name}_v + bar_volume",
+            "pv_{name} = pv_{name} + (bar_high + bar_low + bar_close) / 3.0 * bar_volume",
+            "volume_{name} = volume_{name} + bar_volume",
         ),
-        value="{name}_pv / {name}_v if {name}_v > 0.0 else 0.0",
-        known="{name}_v > 0.0",
+        value="pv_{name} / volume_{name} if volume_{name} > 0.0 else 0.0",
+        known="volume_{name} > 0.0",
     ),
 }

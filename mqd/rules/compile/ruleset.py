@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from mqd.rules.book import Condition, Limit
-from mqd.rules.compile.arguments import constants_of, name_text
-from mqd.rules.compile.emit import Emitter
+from mqd.rules.compile.arguments import constants_of, known_flag, name_text
+from mqd.rules.compile.emit import Emitter, comment
 from mqd.rules.compile.functions import run_source
 from mqd.rules.expressions import ir
 from mqd.rules.expressions.scope import FACT
@@ -40,7 +40,7 @@ def compile_set(
     masked: list[str] = []
     for bit, rule in enumerate(conditions):
         text = emitter.truth(rule.when, possibly=rule.true_if_unknown)
-        masked += [f"    if {text}:  # {rule.code}", f"        mask |= {1 << bit}"]
+        masked += [f"    if {text}:{comment(rule.code)}", f"        mask |= {1 << bit}"]
     gathered: list[str] = []
     for name in read:
         if name.kind == FACT:
@@ -48,7 +48,7 @@ def compile_set(
             gathered.append(f"    {fact.argument} = {fact.source}")
             if fact.known:
                 known = fact.known.replace(fact.source, fact.argument)
-                gathered.append(f"    {fact.argument}_known = {known}")
+                gathered.append(f"    {known_flag(fact.argument)} = {known}")
     lines = [
         "def evaluate(bar, symbol, session, desk, strategy, order):",
         *gathered,

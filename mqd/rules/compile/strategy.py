@@ -13,14 +13,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from mqd.rules.book import Condition, Strategy
-from mqd.rules.compile.arguments import arguments_of, constants_of, measure_text, name_text
-from mqd.rules.compile.emit import LARGEST_WHOLE, Emitter
+from mqd.rules.compile.arguments import (
+    arguments_of,
+    constants_of,
+    known_flag,
+    measure_text,
+    name_text,
+)
+from mqd.rules.compile.emit import LARGEST_WHOLE, Emitter, comment
 from mqd.rules.compile.functions import run_source
 from mqd.rules.compile.measures import FUNCTIONS
 from mqd.rules.expressions import ir
 from mqd.rules.expressions.scope import FACT, MEASURE, PARAM
-from mqd.rules.words.facts import ENTRY_QTY, FACTS, Fact
-
+from mqd.rules.words.facts import ENTRY_QTY, FACTS, LARGEST, Fact
 
 _LIFT = 1.0 + 1e-12
 
@@ -71,9 +76,7 @@ class _Writer:
 
     def __init__(self, strategy: Strategy) -> None:
         self.strategy = strategy
-        self.measured = [
-            (measure, FUNCTIONS[measure.function]) for measure in strategy.measures
-        ]
+        self.measured = [(measure, FUNCTIONS[measure.function]) for measure in strategy.measures]
         self.slots = [
             slot.format(name=measure_text(measure.name)) for measure, function in self.measured
             for slot in function.slots
@@ -106,8 +109,9 @@ class _Writer:
             body.append("    if inputs_known:")
             body += [f"        {line.format(name=name)}" for line in function.update]
             body.append(f"    {name} = {function.value.format(name=name)}")
-            body.append(f"    {name}_known = {function.known.format(name=name)}")
-            results += [name, f"{name}_known"]
+            known = f"{function.known.format(name=name)} and -{LARGEST!r} < {name} < {LARGEST!r}"
+            body.append(f"    {known_flag(name)} = {known}")
+            results += [name, known_flag(name)]
         return [self._head("measures", arguments), *body, f"    return ({_tuple(results)})"]
 
     def _fixed(self) -> list[str]:
@@ -146,11 +150,12 @@ class _Writer:
         """
         step = float(self.strategy.entry.qty.step)
         text, known = emitter.number(self.strategy.entry.qty.value)
+        flag = known_flag(ENTRY_QTY.argument)
         fits = f"0.0 <= {text} < {LARGEST_WHOLE * step!r}"
         certain = " and ".join([*known, fits])
         emitter.lines += [
-            f"{ENTRY_QTY.argument}_known = {certain}",
-            f"lots = floor({text} / {step!r} * {_LIFT!r}) if {ENTRY_QTY.argument}_known else 0",
+            f"{flag} = {certain}",
+            f"lots = floor({text} / {step!r} * {_LIFT!r}) if {flag} else 0",
             f"{ENTRY_QTY.argument} = lots * {step!r}",
         ]
 
@@ -160,7 +165,7 @@ class _Writer:
         lines: list[str] = []
         for rule in rules:
             text = emitter.truth(rule.when, possibly=rule.true_if_unknown)
-            lines += [f"    if {text}:  # {rule.code}", f"        {mask} |= {bits[rule.code]}"]
+            lines += [f"    if {text}:{comment(rule.code)}", f"        {mask} |= {bits[rule.code]}"]
         return lines
 
     # -- the live path ------------------------------------------------------------------------
@@ -171,7 +176,7 @@ class _Writer:
         measured = [*self.slots]
         for measure, _ in self.measured:
             text = measure_text(measure.name)
-            measured += [text, f"{text}_known"]
+            measured += [text, known_flag(text)]
         if self.measured:
             slots = _tuple(self.slots)
             lines += [
@@ -179,12 +184,12 @@ class _Writer:
                 f"    {_tuple(measured)} = measures({', '.join(self.arguments['measures'])})",
                 f"    strategy.accumulators = ({slots})",
             ]
+        decided = "no_trade, exits, lots, stop_loss, stop_loss_known"
         lines += [
             f"    mask = fixed({', '.join(self.arguments['fixed'])})",
-            "    no_trade, exits, lots, stop_loss, stop_loss_known = "
-            f"rest({', '.join(self.arguments['rest'])})",
+            f"    {decided} = rest({', '.join(self.arguments['rest'])})",
             f"    facts = ({_tuple([_or_none(name) for name in self.recorded])})",
-            "    return no_trade, exits, lots, stop_loss, stop_loss_known, facts",
+            f"    return {decided}, facts",
         ]
         return lines
 
@@ -199,8 +204,8 @@ class _Writer:
             lines.append(f"{fact.argument} = {fact.source}")
             if fact.known:
                 known = fact.known.replace(fact.source, fact.argument)
-                lines.append(f"{fact.argument}_known = {known}")
-        flags = [f"{fact.argument}_known" for fact in self._measure_reads() if fact.known]
+                lines.append(f"{known_flag(fact.argument)} = {known}")
+        flags = [known_flag(fact.argument) for fact in self._measure_reads() if fact.known]
         if self.measured:
             lines.append(f"inputs_known = {' and '.join(flags) or 'True'}")
         return lines

@@ -1,1 +1,1 @@
-"""Expressions: an author's text becomes a typed tree of ours, and the tree becomes code or words."""
+"""Expressions: an author's text becomes a typed tree of ours; code and words are made of it."""

@@ -159,7 +159,7 @@ _PRECEDENCE = {"or": 1, "and": 2, "not": 3, "compare": 4, "+": 5, "-": 5, "*": 6
 
 
 def to_text(node: Tree) -> str:
-    """The one way to write this tree: what the digest is taken of, whatever the author's spacing."""
+    """The one way to write this tree, whatever the author's spacing: the digest is taken of it."""
     return _text(node, 0)
 
 

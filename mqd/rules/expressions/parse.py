@@ -74,7 +74,8 @@ def _unfit_character(text: str) -> NotAnExpression | None:
 
 
 def _not_python(error: SyntaxError, bare: str, lead: int) -> NotAnExpression:
-    offset = max(0, min((error.offset or 1) - 1, len(bare)))
+    # Where the text ends too early, Python names no character of it.
+    offset = min(error.offset - 1, len(bare)) if error.offset else len(bare)
     sign = bare[offset : offset + 1]
     hint = "such as: bar.close >= vwap * (1 - entry_deviation_pct)"
     if sign in _OTHER_SIGNS:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from mqd.ground.units import Unit
 from mqd.rules.expressions.ir import Name
+from mqd.rules.words.facts import ENTRY_QTY, FACTS
 
 FACT = "fact"
 PARAM = "param"
@@ -16,13 +17,25 @@ UNDECIDED = Unit("undecided")
 """The unit of a name whose declaration is wrong: reading it adds no problem of its own."""
 
 
+def can_be_unknown(name: Name) -> bool:
+    """Whether there are moments in which the name has no value."""
+    if name.kind == MEASURE or name.name == ENTRY_QTY.name:
+        return True
+    return name.kind == FACT and bool(FACTS[name.name].known)
+
+
 @dataclass(slots=True)
 class Scope:
-    """The names one expression may read. `used` collects the ones that expressions did read."""
+    """The names one expression may read. `used` collects the ones that expressions did read.
+
+    `limit_values` tells which limit says a value of a unit, so that nobody says it again.
+    `undecided_owner` is the part before the dot of names whose declarations could not be read.
+    """
 
     names: dict[str, Name] = field(default_factory=dict)
     limit_values: dict[tuple[str, str], str] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
+    undecided_owner: str = ""
 
     def add(self, name: str, kind: str, unit: Unit, members: tuple[str, ...] = ()) -> None:
         """Make `name` known."""
@@ -33,4 +46,6 @@ class Scope:
         found = self.names.get(name)
         if found is not None:
             self.used.add(name)
+        elif self.undecided_owner and name.startswith(f"{self.undecided_owner}."):
+            return Name(name, LIMIT, UNDECIDED)
         return found

@@ -20,6 +20,9 @@ DESK_EVENTS: dict[str, str] = {
 
 MACHINE_EVENTS: dict[str, dict[str, str]] = {"order": ORDER_EVENTS, "desk": DESK_EVENTS}
 
+WITH_ORDERS = "order"
+"""The kind of machine whose events are about an order: only its rows have guards and the like."""
+
 REQUIREMENTS: dict[str, str] = {
     "broker_order_id": "The event or the order carries the broker's own id.",
 }

@@ -129,7 +129,7 @@ _ALL = (
     Fact(
         "desk.pnl", USD,
         "The desk's profit or loss of the session: realised, unrealised at the last close, fees.",
-        _GATE, "desk.pnl_usd",
+        _GATE, "desk.pnl_usd", _finite("desk.pnl_usd"),
     ),
     Fact(
         "desk.state", TEXT, "The state of the desk's own lifecycle.", _CHECK, "desk.state_code",
@@ -140,7 +140,8 @@ _ALL = (
         "desk.profile_code", members=PROFILES, is_integer=True,
     ),
     Fact(
-        "desk.open_positions", POSITIONS, "Positions held across all strategies.",
+        "desk.open_positions", POSITIONS,
+        "Positions held across all strategies, and those that entries on their way may open.",
         _CHECK, "desk.open_positions", is_integer=True,
     ),
     Fact(

@@ -1,4 +1,4 @@
-"""How a trader says each fact: what a sentence calls a number, and how a yes-or-no reads both ways."""
+"""How a trader says each fact: a name for a number, both readings for a yes-or-no."""
 
 from __future__ import annotations
 
@@ -29,6 +29,9 @@ NUMBERS: dict[str, str] = {
     "order.stop_loss": "the planned stop",
     "order.filled_qty": "the shares filled",
 }
+
+SINGULAR = frozenset({"bar.volume"})
+"""Counted in shares, but said as one thing: the volume *is* 0."""
 
 ANSWERS: dict[str, tuple[str, str]] = {
     "bar.is_traded_symbol": (

@@ -1,0 +1,126 @@
+"""What the published pages show beside the rules: gathered here, where every room is in reach."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mqd.app.backtest import run_backtest
+from mqd.brokers.simulated import SimulationSettings
+from mqd.engine.state import DeskState
+from mqd.feeds.calendar import exchange_time_text
+from mqd.ground.errors import SettingsError
+from mqd.model.decision import ENTER, EXIT, Decision, Outcome
+from mqd.model.event import BarClosed, Event
+from mqd.model.order import Order
+from mqd.publish.beside import Beside, Command
+from mqd.publish.deviations import FILE, Deviation, read_deviations
+from mqd.publish.example import Example, Moment
+from mqd.publish.exercised import tests_by_rule
+from mqd.publish.why import explain_decision
+from mqd.rules.book import RuleBook
+from mqd.rules.compile.book import CompiledBook, compile_book
+
+_BARS = "the synthetic sample sessions that come with the desk, which are made up and no market data"
+
+
+def beside_the_rules(book: RuleBook, out: Path, commands: tuple[Command, ...] = ()) -> Beside:
+    """Everything that `mqd docs` shows beside the rules, for pages in the folder `out`.
+
+    The tests are those in the folder `tests` next to it; without one, pages tell of no tests.
+
+    Raises:
+        SettingsError: a file beside the pages cannot be read, or names a rule that is not there.
+    """
+    tests = out.absolute().parent / "tests"
+    return Beside(
+        examples=worked_examples(book),
+        commands=commands,
+        tests=tests_by_rule(tests, book) if tests.is_dir() else {},
+        deviations=_deviations(book, out),
+    )
+
+
+def worked_examples(book: RuleBook) -> dict[str, Example]:
+    """A real decision of each strategy that runs, by its id: made by the engine on the samples."""
+    keeper = _Keeper(compile_book(book))
+    result = run_backtest(book, (), SimulationSettings(), (keeper,))
+    keeper.orders = result.state.orders
+    found = {}
+    for compiled in result.book.strategies:
+        example = keeper.example(compiled.rules.id)
+        if example is not None:
+            found[compiled.rules.id] = example
+    return found
+
+
+def _deviations(book: RuleBook, out: Path) -> tuple[Deviation, ...]:
+    path = out / FILE
+    if not path.is_file():
+        return ()
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"cannot read {path}: {error}") from error
+    return read_deviations(text, str(path), book)
+
+
+class _Keeper:
+    """Keeps of each strategy the first entry that was filled, its exit, and its nearest miss."""
+
+    def __init__(self, book: CompiledBook) -> None:
+        self.orders: dict[str, Order] = {}
+        self._book = book
+        self._entries: dict[str, Moment] = {}
+        self._entry_ns: dict[str, int] = {}
+        self._finished: dict[str, Example] = {}
+        self._misses: dict[str, tuple[int, Moment]] = {}
+
+    def saw(self, event: Event, outcome: Outcome, state: DeskState) -> None:
+        """Look at one event's decisions and trades."""
+        if isinstance(event, BarClosed):
+            for decision in outcome.decisions:
+                self._decided(event, decision, outcome)
+        for trade in outcome.trades:
+            waiting = self._finished.get(trade.strategy)
+            if waiting is not None and waiting.trade is None:
+                self._finished[trade.strategy] = waiting._replace(trade=trade)
+
+    def _decided(self, bar: BarClosed, decision: Decision, outcome: Outcome) -> None:
+        strategy = decision.strategy
+        if strategy in self._finished:
+            return
+        if decision.outcome == ENTER:
+            self._entries[strategy] = self._moment(bar, decision, outcome)
+            self._entry_ns[strategy] = bar.at_ns
+        elif decision.outcome == EXIT and strategy in self._entries:
+            left = self._moment(bar, decision, outcome)
+            self._finished[strategy] = Example(
+                strategy, _BARS, self._entries[strategy], exit=left
+            )
+        against = decision.no_trade.bit_count()
+        if strategy not in self._misses or against < self._misses[strategy][0]:
+            self._misses[strategy] = against, self._moment(bar, decision, outcome)
+
+    def _moment(self, bar: BarClosed, decision: Decision, outcome: Outcome) -> Moment:
+        records = (*outcome.commands, *outcome.notes)
+        explained = explain_decision(0, bar, decision, records, self._book)
+        return Moment(exchange_time_text(bar.at_ns), explained)
+
+    def example(self, strategy: str) -> Example | None:
+        """The first round trip; else the bar on which least stood against an entry."""
+        found = self._finished.get(strategy)
+        if found is None:
+            miss = self._misses.get(strategy)
+            return Example(strategy, _BARS, miss[1]) if miss else None
+        entered_ns = self._entry_ns[strategy]
+        entry = next(
+            (
+                order
+                for order in self.orders.values()
+                if order.strategy == strategy and order.created_ns == entered_ns
+            ),
+            None,
+        )
+        if entry is None:
+            return found
+        return found._replace(qty=entry.qty, stop_loss=entry.stop_loss)

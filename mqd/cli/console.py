@@ -1,0 +1,32 @@
+"""The terminal, or whatever stdout is instead."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+
+from rich.console import Console
+
+_PLAIN_WIDTH = 120
+
+
+def stdout_console() -> Console:
+    """A console for stdout: colour is for eyes, so there is none in a pipe or under NO_COLOR."""
+    is_terminal = sys.stdout.isatty()
+    return Console(
+        highlight=False,
+        markup=False,
+        emoji=False,
+        force_terminal=is_terminal,  # whatever a build server sets to have colour in its logs
+        width=None if is_terminal else _PLAIN_WIDTH,
+        no_color=True if not is_terminal or os.environ.get("NO_COLOR") else None,
+    )
+
+
+def print_trimmed(console: Console, show: Callable[[], None]) -> None:
+    """Print what `show` prints, without the blanks that tables leave at the ends of lines."""
+    with console.capture() as captured:
+        show()
+    for line in captured.get().splitlines():
+        print(line.rstrip())

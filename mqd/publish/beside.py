@@ -1,0 +1,48 @@
+"""What the pages show beside the rules: it comes from above or from other files, ready to print."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from mqd.publish.deviations import Deviation
+from mqd.publish.evidence import EvidenceRecord
+from mqd.publish.example import Example
+
+
+class Parameter(NamedTuple):
+    """One argument or option of a command; `default` is empty where there is none."""
+
+    names: str
+    takes: str
+    default: str
+    help: str
+    is_option: bool
+    is_required: bool
+
+
+class Command(NamedTuple):
+    """One word of the command line, as `mqd NAME --help` describes it."""
+
+    name: str
+    help: str
+    parameters: tuple[Parameter, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """Everything that is shown beside the rules; what is missing here is missing on the pages.
+
+    `examples` are by strategy; `tests` are the names of the tests that exercise a rule, by the
+    rule's id.
+    """
+
+    examples: Mapping[str, Example] = field(default_factory=dict)
+    commands: tuple[Command, ...] = ()
+    tests: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    deviations: tuple[Deviation, ...] = ()
+    evidence: tuple[EvidenceRecord, ...] = ()
+
+
+NOTHING_BESIDE = Beside()

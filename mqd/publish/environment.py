@@ -1,0 +1,99 @@
+"""What the templates of the pages can say: their filters and their words."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Final
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from mqd.ground import units
+from mqd.ground.canonical import decimal_text
+from mqd.ground.errors import BrokerConfirmationRequiredError
+from mqd.ground.times import clock_text
+from mqd.publish import enumerated, glossary, markdown, promises, wording
+from mqd.publish.beside import Beside
+from mqd.publish.diagram import diagram_title
+from mqd.publish.figures import fact_text, price_text, share_text, signed_usd
+from mqd.publish.registry import loss_text, registry
+from mqd.publish.rulefiles import FOLDER, MARK, RuleFiles
+from mqd.publish.speaker import Speaker
+from mqd.publish.uses import uses
+from mqd.rules.book import RuleBook
+from mqd.rules.compile.measures import FUNCTIONS
+from mqd.rules.words.events import MACHINE_EVENTS, REQUIREMENTS
+
+TESTS_PAGE: Final = "tests.md"
+
+
+def environment(book: RuleBook, beside: Beside, up: str) -> Environment:
+    """The templates with all that they may use; `up` leads from the page to the docs folder."""
+    made = Environment(
+        loader=PackageLoader("mqd.publish"),
+        autoescape=False,  # noqa: S701  # Markdown, not HTML: every text goes through a filter
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    made.filters |= _filters(RuleFiles.of(book), up)
+    made.globals |= _words(book, beside, up)
+    return made
+
+
+def _filters(files: RuleFiles, up: str) -> dict[str, Any]:
+    return {
+        "anchor": markdown.anchor,
+        "clock": clock_text,
+        "code": markdown.code,
+        "codes": markdown.codes,
+        "criterion": wording.criterion_text,
+        "error": markdown.error_link,
+        "exact": decimal_text,
+        "fact": fact_text,
+        "file": partial(files.file_link, up=up),
+        "lasts": wording.lasts_text,
+        "line": partial(files.line_link, up=up),
+        "loss": loss_text,
+        "money": signed_usd,
+        "price": price_text,
+        "range": wording.range_text,
+        "share": share_text,
+        "slug": markdown.slug,
+        "spoken": markdown.spoken,
+        "step": decimal_text,
+        "target": files.target,
+        "text": markdown.text,
+        "use": partial(wording.use_link, files, up=up),
+        "value": wording.value_text,
+        "yes_no": markdown.yes_no,
+    }
+
+
+def _words(book: RuleBook, beside: Beside, up: str) -> dict[str, Any]:
+    return {
+        "beside": beside,
+        "book": book,
+        "cell": wording.cell_text,
+        "confirmation": BrokerConfirmationRequiredError.__name__,
+        "diagram_title": diagram_title,
+        "dispositions": wording.DISPOSITIONS,
+        "events": MACHINE_EVENTS,
+        "folder": FOLDER,
+        "glossary": glossary,
+        "mark": MARK,
+        "meanings": enumerated.meanings,
+        "measure_functions": FUNCTIONS,
+        "on_unknown": wording.ON_UNKNOWN,
+        "promises": promises,
+        "requirements": REQUIREMENTS,
+        "row_link": wording.row_link,
+        "say": Speaker(book),
+        "sources": wording.sources_text,
+        "registered": registry(book, beside.evidence),
+        "tests_page": TESTS_PAGE,
+        "tests_of": beside.tests,
+        "units": units,
+        "up": up,
+        "uses": uses(book),
+    }

@@ -1,0 +1,77 @@
+"""The words of the rule language for the glossary: facts, units and who may read what."""
+
+from __future__ import annotations
+
+from mqd.ground.units import UNITS, Unit, product, quotient
+from mqd.publish.rulefiles import headers
+from mqd.rules.book import Header, RuleBook
+from mqd.rules.words.facts import (
+    CHECK,
+    DATA,
+    ENTRY_QTY,
+    FACTS,
+    ORDER_GUARD,
+    PROTECTION,
+    STRATEGY,
+    Fact,
+)
+
+SCOPES = {
+    DATA: "data rules",
+    STRATEGY: "strategies",
+    PROTECTION: "protections",
+    CHECK: "checks",
+    ORDER_GUARD: "guards of the order's lifecycle",
+}
+_BASES = ("usd", "shares", "seconds")
+
+
+def facts() -> tuple[Fact, ...]:
+    """Every fact, in the order of the vocabulary."""
+    return (*FACTS.values(), ENTRY_QTY)
+
+
+def documents(book: RuleBook) -> tuple[Header, ...]:
+    """The header of every document, each once, by its file."""
+    found = {header.place.file: header for header in headers(book)}
+    return tuple(found[file] for file in sorted(found))
+
+
+def read_in(fact: Fact) -> str:
+    """The kinds of rules that may read the fact."""
+    return ", ".join(words for scope, words in SCOPES.items() if scope in fact.scopes)
+
+
+def members(fact: Fact, book: RuleBook) -> tuple[str, ...]:
+    """The values of an enumerated fact; empty for any other."""
+    if fact.name == "desk.state":
+        return tuple(state.name for state in book.desk_machine.states)
+    return fact.members
+
+
+def measured_units() -> tuple[Unit, ...]:
+    """The units that are multiplied and divided."""
+    return tuple(unit for unit in UNITS.values() if unit.is_number and not unit.is_count)
+
+
+def dimension(unit: Unit) -> str:
+    """What the unit is made of: `usd / shares`."""
+    if unit.is_count:
+        return "a whole count"
+    if not unit.is_number:
+        return "no number"
+    powers = {base: getattr(unit, base) for base in _BASES}
+    over = " * ".join(base for base, power in powers.items() if power > 0)
+    under = " * ".join(base for base, power in powers.items() if power < 0)
+    return f"{over or '1'} / {under}" if under else over or "a pure number"
+
+
+def tolerance(unit: Unit) -> str:
+    """How close two values have to be to count as equal."""
+    return f"{unit.tolerance:.10f}".rstrip("0") if unit.tolerance else "exact"
+
+
+def combined(left: Unit, right: Unit) -> tuple[str, str]:
+    """The names of `left * right` and `left / right`; empty where the rules have no such unit."""
+    times, over = product(left, right), quotient(left, right)
+    return times.name if times else "", over.name if over else ""

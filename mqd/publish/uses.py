@@ -1,0 +1,84 @@
+"""Which rule reads what: every name an expression uses, with the place of the rule that uses it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from mqd.rules.book import Condition, MachineRules, RuleBook, Strategy
+from mqd.rules.check.limits import PREFIX
+from mqd.rules.compile.measures import FUNCTIONS
+from mqd.rules.expressions.ir import Tree, names
+from mqd.rules.problems import Place
+
+
+class Use(NamedTuple):
+    """A rule that reads a name."""
+
+    rule: str
+    place: Place
+
+
+def uses(book: RuleBook) -> dict[str, tuple[Use, ...]]:
+    """The rules that read each fact, limit, param and measure, by its name, in reading order."""
+    found: dict[str, dict[Use, None]] = {}
+    for name, use in _all_uses(book):
+        found.setdefault(name, {})[use] = None
+    return {name: tuple(rules) for name, rules in found.items()}
+
+
+def rule_places(book: RuleBook) -> Iterator[tuple[str, Place]]:
+    """Every rule that has an id within its file, and where it stands."""
+    for condition in conditions(book):
+        yield condition.code, condition.place
+    for machine in (book.order_machine, book.desk_machine):
+        yield from ((row.id, row.place) for row in machine.rows)
+        yield from ((state.name, state.place) for state in machine.states)
+    yield from ((limit.name, limit.place) for limit in book.limits)
+    for strategy in book.strategies:
+        yield from ((param.name, param.place) for param in strategy.params)
+        yield from ((measure.name, measure.place) for measure in strategy.measures)
+        yield "entry", strategy.entry.place
+        yield "qty", strategy.entry.qty.place
+
+
+def conditions(book: RuleBook) -> Iterator[Condition]:
+    """Every condition of every document."""
+    for rules in (book.sets_aside, book.blocks_entries, book.entry_checks, book.exit_checks):
+        yield from rules.conditions
+    yield from (protection.trips_when for protection in book.protections)
+    for strategy in book.strategies:
+        yield from strategy.no_trade
+        yield from strategy.exits
+
+
+def _all_uses(book: RuleBook) -> Iterator[tuple[str, Use]]:
+    for condition in conditions(book):
+        yield from _read(condition.when, condition.code, condition.place)
+    for strategy in book.strategies:
+        yield from _strategy_uses(strategy)
+    for machine in (book.order_machine, book.desk_machine):
+        yield from _guard_uses(machine)
+
+
+def _strategy_uses(strategy: Strategy) -> Iterator[tuple[str, Use]]:
+    for param in strategy.params:
+        if param.limit is not None:
+            yield PREFIX + param.limit, Use(param.name, param.place)
+    for measure in strategy.measures:
+        for fact in FUNCTIONS[measure.function].reads:
+            yield fact, Use(measure.name, measure.place)
+    entry = strategy.entry
+    yield from _read(entry.qty.value, "entry.qty", entry.qty.place)
+    yield from _read(entry.stop_loss, "entry.stop_loss", entry.place)
+
+
+def _guard_uses(machine: MachineRules) -> Iterator[tuple[str, Use]]:
+    for row in machine.rows:
+        if row.when is not None:
+            yield from _read(row.when, row.id, row.place)
+
+
+def _read(tree: Tree, rule: str, place: Place) -> Iterator[tuple[str, Use]]:
+    for name in names(tree):
+        yield name.name, Use(rule, place)

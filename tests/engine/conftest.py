@@ -1,0 +1,221 @@
+"""A desk on a bench: the shipped rules, events by hand, every outcome kept."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mqd.engine.core import Engine
+from mqd.engine.state import DeskState
+from mqd.engine.step import step
+from mqd.ground.times import NS_PER_MINUTE
+from mqd.model.command import SubmitOrder
+from mqd.model.decision import Decision, IncidentRaised, Outcome
+from mqd.model.event import (
+    BarClosed,
+    DeskStarted,
+    Event,
+    OrderAcknowledged,
+    OrderCancelled,
+    OrderFilled,
+    SessionClosed,
+    SessionOpened,
+)
+from mqd.model.order import Order
+from mqd.rules.book import RuleBook
+from mqd.rules.changes import Changes
+from mqd.rules.compile.book import compile_book
+from mqd.rules.validate import load_rules
+
+ROOT = Path(__file__).resolve().parents[2]
+STRATEGY = "vwap_micro_mean_reversion"
+OPEN_NS = 1_728_307_800_000_000_000  # 2024-10-07 09:30 in New York
+DAY_NS = 1_440 * NS_PER_MINUTE
+MINUTES = 390
+TEN = 30  # minutes after the open; the bar with this number ends at 10:01
+
+
+class Bench:
+    """An engine and its state. Minutes count from the session's open, days from the first one."""
+
+    strategy = STRATEGY
+    ten = TEN
+
+    def __init__(self, book: RuleBook, profile: str = "backtest") -> None:
+        self.engine = Engine.of(compile_book(book))
+        self.state = DeskState()
+        self.outcomes: list[Outcome] = []
+        self.day = 0
+        self.take(DeskStarted(OPEN_NS, book.digest, profile, "test"))
+
+    @property
+    def open_ns(self) -> int:
+        return OPEN_NS + self.day * DAY_NS
+
+    def take(self, event: Event) -> Outcome:
+        outcome = step(self.engine, self.state, event)
+        self.outcomes.append(outcome)
+        return outcome
+
+    def restart(self, book: RuleBook, profile: str = "backtest") -> Outcome:
+        """Another process with these rules takes the desk over."""
+        self.engine = Engine.of(compile_book(book))
+        return self.take(DeskStarted(self.state.now_ns, book.digest, profile, "test"))
+
+    def open(self, day: int = 0, minutes: int = MINUTES) -> Outcome:
+        self.day = day
+        close_ns = self.open_ns + minutes * NS_PER_MINUTE
+        return self.take(
+            SessionOpened(self.open_ns, f"2024-10-{7 + day:02}", self.open_ns, close_ns, 34_200)
+        )
+
+    def close(self) -> Outcome:
+        session = self.state.session
+        return self.take(SessionClosed(session.close_ns, session.date))
+
+    def end_of(self, minute: int) -> int:
+        return self.open_ns + (minute + 1) * NS_PER_MINUTE
+
+    def made(self, minute: int, close: float, symbol: str = "SPY", **values: float) -> BarClosed:
+        prices = {"open": close, "high": close, "low": close, "volume": 100.0} | values
+        start_ns = self.end_of(minute) - NS_PER_MINUTE
+        return BarClosed(
+            self.end_of(minute), symbol, start_ns, prices["open"], prices["high"], prices["low"],
+            close, prices["volume"],
+        )  # fmt: skip
+
+    def bar(self, minute: int, close: float, symbol: str = "SPY", **values: float) -> Outcome:
+        return self.take(self.made(minute, close, symbol, **values))
+
+    def warm(self, close: float = 100.0, symbol: str = "SPY") -> None:
+        """An open session and flat bars up to 10:00, so that a dip at 10:01 may be bought."""
+        if not self.state.session.is_open:
+            self.open(self.day)
+        for minute in range(TEN):
+            self.bar(minute, close, symbol)
+
+    def entry(self) -> str:
+        """The id of an entry order just sent at 10:01 for 5.025 shares at 99.50."""
+        self.warm()
+        return self.sent(self.bar(TEN, 99.5))
+
+    def sent(self, outcome: Outcome) -> str:
+        (command,) = [each for each in outcome.commands if isinstance(each, SubmitOrder)]
+        return command.client_order_id
+
+    def ack(self, order_id: str) -> Outcome:
+        return self.take(OrderAcknowledged(self.state.now_ns, order_id, f"b-{order_id}"))
+
+    def fill(
+        self,
+        order_id: str,
+        qty: str | Decimal | None = None,
+        price: str = "99.5",
+        *,
+        execution: str | None = None,
+        broker: str | None = None,
+        fee: str = "0",
+    ) -> Outcome:
+        """A fill of the rest, or of `qty`, under the next execution id or a given one."""
+        number = len(self.state.ledger.executions) + 1
+        order = self.state.orders.get(order_id)
+        shares = Decimal(qty) if qty is not None else order.remaining_qty if order else Decimal(1)
+        return self.take(
+            OrderFilled(
+                self.state.now_ns, order_id, f"b-{order_id}" if broker is None else broker,
+                execution or f"x{number}", Decimal(price), shares, Decimal(fee),
+            )
+        )  # fmt: skip
+
+    def cancelled(self, order_id: str) -> Outcome:
+        return self.take(OrderCancelled(self.state.now_ns, order_id))
+
+    def holding(self, price: str = "99.5") -> str:
+        """A filled entry of 5.025 shares; the id of its order."""
+        order_id = self.entry()
+        self.ack(order_id)
+        self.fill(order_id, price=price)
+        return order_id
+
+    def order(self, order_id: str) -> Order:
+        return self.state.orders[order_id]
+
+    def held(self, symbol: str = "SPY") -> Decimal:
+        return self.state.ledger.positions.held(symbol)
+
+    def decision(self) -> Decision:
+        (decision,) = self.outcomes[-1].decisions
+        return decision
+
+    def incidents(self) -> list[str]:
+        """The errors raised so far, by name."""
+        notes = [note for outcome in self.outcomes for note in outcome.notes]
+        return [note.error for note in notes if isinstance(note, IncidentRaised)]
+
+    def check_codes(self) -> tuple[str, ...]:
+        """The checks that the last decision names."""
+        decision = self.decision()
+        is_exit = decision.outcome.startswith("EXIT")
+        checks = self.engine.book.exit_checks if is_exit else self.engine.book.entry_checks
+        return checks.true_codes(decision.checks)
+
+
+@pytest.fixture(scope="session")
+def shipped() -> RuleBook:
+    return load_rules(ROOT / "rules")
+
+
+@pytest.fixture(scope="session")
+def unprotected() -> RuleBook:
+    return load_rules(ROOT / "rules", Changes(protections=()))
+
+
+@pytest.fixture
+def bench(shipped) -> Bench:
+    return Bench(shipped)
+
+
+@pytest.fixture
+def free(unprotected) -> Bench:
+    """A bench without protections."""
+    return Bench(unprotected)
+
+
+@pytest.fixture
+def make_bench() -> type[Bench]:
+    return Bench
+
+
+@pytest.fixture
+def edited(tmp_path) -> Callable[..., RuleBook]:
+    """The shipped rules with words replaced: `edited({file: {old: new}}, symbol="QQQ")`.
+
+    `copies={new file: (old file, {old: new})}` adds files before that.
+    """
+
+    def load(
+        edits: dict[str, dict[str, str]] | None = None,
+        copies: dict[str, tuple[str, dict[str, str]]] | None = None,
+        **changes: Any,
+    ) -> RuleBook:
+        root = tmp_path / f"rules{len(list(tmp_path.iterdir()))}"
+        shutil.copytree(ROOT / "rules", root)
+        for name, (original, words) in (copies or {}).items():
+            _write(root / name, (root / original).read_text(encoding="utf-8"), words)
+        for name, words in (edits or {}).items():
+            _write(root / name, (root / name).read_text(encoding="utf-8"), words)
+        return load_rules(root, Changes(**changes))
+
+    return load
+
+
+def _write(path: Path, text: str, words: dict[str, str]) -> None:
+    for old, new in words.items():
+        assert old in text, f"{path.name} does not say {old!r}"
+        text = text.replace(old, new)
+    path.write_text(text, encoding="utf-8")

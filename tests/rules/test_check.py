@@ -1,0 +1,473 @@
+"""What the rule check finds in whole documents: each problem both ways, at its exact place."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from mqd.rules.check import limits, machines, sets, strategies, together
+from mqd.rules.load import load_text
+from mqd.rules.problems import WARNING, Problem, Problems
+from mqd.rules.shape import schema_for
+from mqd.rules.tree import Mapping, Node, Scalar, Sequence
+from mqd.rules.validate import validate
+from mqd.rules.words.events import MACHINE_EVENTS, REQUIREMENTS
+
+SHIPPED = Path(__file__).resolve().parents[2] / "rules"
+FILES = sorted(path.relative_to(SHIPPED).as_posix() for path in SHIPPED.rglob("*.yaml"))
+
+STRATEGY = "strategies/vwap_micro_mean_reversion.yaml"
+LIMITS = "limits/desk.yaml"
+ORDERS = "orders/lifecycle.yaml"
+DESK = "desk/lifecycle.yaml"
+CHECKS = "orders/checks.yaml"
+DATA = "data/bars.yaml"
+LOSS = "protections/daily_loss_limit.yaml"
+WINDOW = "protections/time_window.yaml"
+THESIS = "theses/TH-001.yaml"
+
+
+def test_the_shipped_rules_have_no_problems(folder) -> None:
+    report = folder.report()
+    assert not report.problems
+    assert report.book is not None
+    assert len(report.digest) == 64
+
+
+class Fault(NamedTuple):
+    """One edit, and all that it must lead to: (code, a text that starts at the place, its file)."""
+
+    file: str
+    old: str
+    new: str
+    expected: tuple[tuple[str, str, str], ...]
+
+
+def fault(code: str, file: str, old: str, new: str, where: str, *more: tuple[str, str, str]) -> Any:
+    expected = ((code, where, file), *more)
+    return pytest.param(Fault(file, old, new, expected), id=f"{code}-{where.strip()[:30]}")
+
+
+FIRST_PARAM = "  entry_deviation_pct:"
+FIRST_LIMIT = "  daily_loss_usd:"
+SPARE_LIMIT = "    value: 2\n    min: 1\n    max: 3\n    unit: orders\n    because: No.\n"
+SPARE_PARAM = "{value: 2, min: 1, max: 3, unit: bars}\n"
+STOP = "bar.close <= position.entry_price * (1 - stop_loss_pct)"
+GUARD = "    when: order.filled_qty >= order.qty\n"
+
+FAULTS = [
+    # limits
+    fault("VALUE_NOT_IN_UNIT", LIMITS, "10:00-11:30", "11:30-10:00", "11:30-10:00"),
+    fault("VALUE_OUT_OF_RANGE", LIMITS, "value: 10\n", "value: 51\n", "51"),
+    fault("VALUE_OUT_OF_RANGE", LIMITS, "max: 16:00", "max: 11:00", "10:00-11:30"),
+    fault("RANGE_UPSIDE_DOWN", LIMITS, "min: 1\n    max: 50", "min: 60\n    max: 50", "60"),
+    fault("NAME_RESERVED", LIMITS, FIRST_LIMIT, f"  if:\n{SPARE_LIMIT}{FIRST_LIMIT}", "if:",
+          ("LIMIT_UNUSED", "if:", LIMITS)),
+    fault("LIMIT_UNUSED", LIMITS, FIRST_LIMIT, f"  more:\n{SPARE_LIMIT}{FIRST_LIMIT}", "more:"),
+    # strategies
+    fault("LIMIT_UNKNOWN", STRATEGY, "limits.daily_loss_usd", "limits.daily_los_usd",
+          "daily_los_usd"),
+    fault("LIMIT_REPEATED", STRATEGY, "{value: limits.daily_loss_usd}",
+          "{value: 10, min: 1, max: 50, unit: usd}", "10, min: 1"),
+    fault("LIMIT_REPEATED", STRATEGY, "{value: limits.entry_window}",
+          "{value: 10:00-11:30, min: 09:30, max: 16:00, unit: exchange_time}", "10:00-11:30"),
+    fault("LIMIT_HAS_ITS_OWN", STRATEGY, "{value: limits.daily_loss_usd}",
+          "{value: limits.daily_loss_usd, max: 5}", "max: 5}"),
+    fault("NAME_TAKEN", STRATEGY, "  vwap: {",
+          "  stop_loss_pct: {vwap: bars, over: session}\n  vwap: {", "stop_loss_pct: {vwap"),
+    fault("NAME_RESERVED", STRATEGY, "  vwap: {",
+          "  min: {vwap: bars, over: session}\n  vwap: {", "min: {vwap",
+          ("NAME_UNUSED", "min: {vwap", STRATEGY)),
+    fault("NAME_RESERVED", STRATEGY, FIRST_PARAM, f"  known: {SPARE_PARAM}{FIRST_PARAM}",
+          "known: {", ("NAME_UNUSED", "known: {", STRATEGY)),
+    fault("NAME_UNUSED", STRATEGY, "  vwap: {", "  vwp: {vwap: bars, over: session}\n  vwap: {",
+          "vwp: {"),
+    fault("NAME_UNUSED", STRATEGY, FIRST_PARAM, f"  spare: {SPARE_PARAM}{FIRST_PARAM}", "spare: {"),
+    fault("VALUE_OUT_OF_RANGE", STRATEGY, "{value: 0.003, min: 0.002, max: 0.006",
+          "{value: 0.007, min: 0.002, max: 0.006", "0.007"),
+    fault("FORCE_FLAT_MISSING", STRATEGY, "  FORCE_FLAT:", "  OVERNIGHT:", "exits:"),
+    fault("FORCE_FLAT_MISSING", STRATEGY, "  FORCE_FLAT:", "  FORCE_FLT:", "FORCE_FLT:"),
+    fault("FORCE_FLAT_READS_DATA", STRATEGY, "time_to_close <= flat_before_close",
+          "time_to_close <= flat_before_close or bar.close < vwap", "session.time_to_close <=",
+          ("FORCE_FLAT_READS_DATA", "session.time_to_close <=", STRATEGY)),
+    fault("SIZE_UNCHECKED", STRATEGY, "when: entry.qty <= 0", "when: position.qty > 2000",
+          "no_trade:"),
+    fault("SIZE_OUT_OF_PLACE", STRATEGY, STOP, "entry.qty > 2000", "entry.qty > 2000"),
+    fault("SIZE_OUT_OF_PLACE", STRATEGY, "value: min(risk_dollars",
+          "value: min(entry.qty, risk_dollars", "min(entry.qty"),
+    fault("THESIS_UNKNOWN", STRATEGY, "TH-001", "TH-002", "TH-002"),
+    fault("EXPR_REPEATS_LIMIT", STRATEGY, "entry.qty <= 0", "entry.qty <= 0 or entry.qty > 1000",
+          "1000\n"),
+    fault("EXPR_UNIT", STRATEGY, "stop_loss: bar.close * (1 - stop_loss_pct)",
+          "stop_loss: bar.close * position.qty", "bar.close * position.qty"),
+    fault("EXPR_UNIT", STRATEGY, "today.pnl <= -daily", "session.bars <= -daily",
+          "-daily_loss_limit_usd"),
+    # protections
+    fault("PROTECTION_LASTS_NOTHING", LOSS, "rest_of_session", "0m", "0m"),
+    fault("PROTECTION_ALLOWS_UNKNOWN", LOSS, "on_unknown: block", "on_unknown: allow", "allow"),
+    fault("EXPR_UNKNOWN_NAME", LOSS, "desk.pnl", "today.pnl", "today.pnl"),
+    # rows of machines
+    fault("MACHINE_UNKNOWN", DESK, "machine: desk", "machine: dusk", "dusk",
+          ("DOCUMENT_UNKNOWN", "dusk", DESK), ("DOCUMENT_MISSING", "", "")),
+    fault("STATE_UNKNOWN", ORDERS, "initial: PENDING", "initial: PENDNG", "PENDNG"),
+    fault("STATE_UNKNOWN", ORDERS, "    from: [PENDING, UNKNOWN]\n    to: NOT_SENT",
+          "    from: [PENDING, UNKNWN]\n    to: NOT_SENT", "UNKNWN"),
+    fault("STATE_UNKNOWN", ORDERS, "    to: NOT_SENT", "    to: TERMINAL", "TERMINAL\n"),
+    fault("STATE_UNKNOWN", DESK, "    from: HALTED", "    from: [HALTED, TERMINAL]", "TERMINAL]"),
+    fault("STATE_RESERVED", ORDERS, "  EXPIRED:\n", "  TERMINAL:\n    means: No.\n"
+          "    terminal: true\n  EXPIRED:\n", "TERMINAL:",
+          ("STATE_UNREACHABLE", "TERMINAL:", ORDERS)),
+    fault("EVENT_UNKNOWN", ORDERS, "event: expired\n", "event: expird\n", "expird"),
+    fault("ROW_UNKNOWN", ORDERS, "    else: OL-03", "    else: OL-99", "OL-99"),
+    fault("ROW_ID_TAKEN", ORDERS, "  - id: OL-09", "  - id: OL-08", "OL-08\n    event: not_found"),
+    fault("SHAPE_MISSING_KEY", ORDERS, "    else: OL-80\n", "", "id: OL-10"),
+    fault("SHAPE_MISSING_KEY", ORDERS, f"{GUARD}    else: OL-80", "    else: OL-80", "id: OL-10"),
+    fault("ROW_ELSE_DOES_NOT_COVER", ORDERS, "    else: OL-80", "    else: OL-81", "OL-81\n"),
+    fault("ROW_ELSE_IS_GUARDED", ORDERS, "    else: OL-03", "    else: OL-10", "OL-10\n    bec"),
+    fault("ROW_ONLY_FOR_ORDERS", DESK, "do: ignore_stale\n    because: It is careful",
+          "do: book_only\n    because: It is careful", "book_only"),
+    fault("ROW_ONLY_FOR_ORDERS", DESK, "    to: REDUCING\n",
+          "    to: REDUCING\n    requires: [broker_order_id]\n", "[broker_order_id]"),
+    fault("ROW_ONLY_FOR_ORDERS", DESK, "    to: REDUCING\n",
+          f"    to: REDUCING\n{GUARD}    else: DL-90\n", "order.filled_qty"),
+    fault("ROW_DOES_NOT_STOP", ORDERS, "do: halt\n    raises: InvalidTransitionError\n"
+          "    severity: CRITICAL\n    because: What", "do: halt\n    because: What",
+          "halt\n    because: What"),
+    # the tables of machines
+    fault("PAIR_COVERED_TWICE", ORDERS, "from: [SUBMITTED, PARTIALLY_FILLED, PENDING_CANCEL]\n"
+          "    do: ignore", "from: [PENDING, SUBMITTED, PARTIALLY_FILLED, PENDING_CANCEL]\n"
+          "    do: ignore", "OL-81"),
+    fault("PAIR_UNCOVERED", DESK, "    from: [REDUCING, HALTED]\n", "    from: HALTED\n",
+          "REDUCING:"),
+    fault("PAIR_UNCOVERED", ORDERS, "rejected, expired, outcome_lost, not_found]",
+          "rejected, outcome_lost, not_found]", "NOT_SENT:",
+          *(("PAIR_UNCOVERED", where, ORDERS)
+            for where in ("FILLED:\n    means: All", "CANCELLED:", "REJECTED:", "EXPIRED:"))),
+    fault("STATE_UNREACHABLE", DESK, "    to: HALTED", "    to: REDUCING", "HALTED:"),
+    fault("STATE_TRAPPED", DESK, "  HALTED:\n", "  OVER:\n    means: No.\n    terminal: true\n"
+          "  HALTED:\n", "HALTED:",
+          *(("STATE_TRAPPED", f"{state}:", DESK) for state in ("ACTIVE", "REDUCING")),
+          ("STATE_UNREACHABLE", "OVER:", DESK), ("PAIR_UNCOVERED", "OVER:", DESK)),
+    fault("TERMINAL_LEFT", ORDERS, "    event: outcome_lost\n    from: PENDING\n",
+          "    event: outcome_lost\n    from: [PENDING, FILLED]\n", "OL-08",
+          ("PAIR_COVERED_TWICE", "OL-91", ORDERS)),
+    # together
+    fault("ID_NOT_FILE_NAME", WINDOW, "protection: time_window", "protection: tme_window",
+          "tme_window"),
+    fault("DOCUMENT_UNKNOWN", CHECKS, "checks: orders", "checks: ordrs", "ordrs",
+          ("DOCUMENT_MISSING", "", "")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("made", FAULTS)
+def test_a_fault_is_told_at_its_place_and_nothing_else_is(folder, made: Fault) -> None:
+    folder.replace(made.file, made.old, made.new)
+    expected = [
+        (*(folder.place(file, where) if file else (folder.root.as_posix(), 1, 1)), code)
+        for code, where, file in made.expected
+    ]
+    assert sorted(folder.told()) == sorted(expected)
+
+
+def test_a_second_document_of_one_id(folder) -> None:
+    folder.write("limits/more.yaml", folder.text(LIMITS))
+    codes = [(one[0], one[3]) for one in folder.told()]
+    assert ("limits/more.yaml", "ID_TAKEN") in codes
+    assert {file for file, _ in codes} == {"limits/more.yaml"}
+
+
+def test_every_code_is_declared_and_has_a_case_here() -> None:
+    told = {code for case in FAULTS for code, *_ in case.values[0].expected} | {"ID_TAKEN"}
+    declared: set[str] = set()
+    for module in (limits, machines, sets, strategies, together):
+        declared |= set(module.CODES)
+    assert told >= declared
+    undeclared = {code for code in told - declared if not code.startswith(("EXPR_", "SHAPE_"))}
+    assert not undeclared
+
+
+def test_the_schema_knows_the_requirements_of_the_vocabulary() -> None:
+    known = schema_for("machine")["$defs"]["transition"]["properties"]["requires"]
+    assert {each["const"] for each in known["items"]["oneOf"]} == set(REQUIREMENTS)
+
+
+def test_a_warning_is_listed_and_lets_the_rules_pass(folder) -> None:
+    folder.replace(LOSS, "on_unknown: block", "on_unknown: allow")
+    report = folder.report()
+    assert [one.severity for one in report.problems] == [WARNING]
+    assert report.book is not None
+    assert not report.book.protections[0].trips_when.true_if_unknown
+
+
+# -- one run shows everything --------------------------------------------------------------------
+
+THIRTY = [
+    (LIMITS, "value: 10\n", "value: 51\n", "51", "VALUE_OUT_OF_RANGE"),
+    (LIMITS, "unit: positions", "unit: position", "position\n", "SHAPE_UNKNOWN_VALUE"),
+    (LIMITS, "max: 10000\n", "max: 1e4\n", "1e4", "SHAPE_NOT_A_NUMBER"),
+    (STRATEGY, "thesis: TH-001", "thesis: TH-002", "TH-002", "THESIS_UNKNOWN"),
+    (STRATEGY, "status: paper", "status: papr", "papr", "SHAPE_UNKNOWN_VALUE"),
+    (STRATEGY, "timeframe: 1Min", "timeframe: 1min", "1min", "SHAPE_UNKNOWN_VALUE"),
+    (STRATEGY, "value: 500, ", "value: 1500, ", "1500", "VALUE_OUT_OF_RANGE"),
+    (STRATEGY, FIRST_PARAM, f"  spare: {SPARE_PARAM}{FIRST_PARAM}", "spare: {", "NAME_UNUSED"),
+    (STRATEGY, "not strategy.enabled", "not strategy.enbled", "strategy.enbled",
+     "EXPR_UNKNOWN_NAME"),
+    (STRATEGY, "today.entries >= max", "session.bars >= max", "max_trades_per_day\n", "EXPR_UNIT"),
+    (STRATEGY, "session.bars < vwap_min_bars", "session.bars < vwap_min_bars + 1.5", "1.5\n",
+     "EXPR_UNIT"),
+    (STRATEGY, "vwap is unknown", "vwap is unknwn", "unknwn", "EXPR_NOT_ALLOWED"),
+    (STRATEGY, "when: position.is_open", "when: position.qty", "position.qty", "EXPR_TYPE"),
+    (STRATEGY, "round: down", "round: up", "up\n", "SHAPE_UNKNOWN_VALUE"),
+    (STRATEGY, STOP, STOP.replace("<=", "="), "= position.entry_price", "EXPR_SYNTAX"),
+    (LOSS, "desk.pnl", "desk.pn", "desk.pn ", "EXPR_UNKNOWN_NAME"),
+    (LOSS, "scope: desk", "scope: dsk", "dsk", "SHAPE_UNKNOWN_VALUE"),
+    (WINDOW, "for: while_true", "for: 0s", "0s", "PROTECTION_LASTS_NOTHING"),
+    (WINDOW, "owner: desk\n", "", "protection:", "SHAPE_MISSING_KEY"),
+    (ORDERS, "event: expired\n", "event: expird\n", "expird", "EVENT_UNKNOWN"),
+    (ORDERS, "initial: PENDING", "initial: PENDNG", "PENDNG", "STATE_UNKNOWN"),
+    (ORDERS, "else: OL-03", "else: OL-99", "OL-99", "ROW_UNKNOWN"),
+    (ORDERS, "    event: outcome_lost\n    from: PENDING\n",
+     "    event: outcome_lost\n    from: [PENDING, FILLED]\n", "OL-08", "TERMINAL_LEFT"),
+    (DESK, "to: HALTED", "to: HALTD", "HALTD\n", "STATE_UNKNOWN"),
+    (CHECKS, "desk.state != ACTIVE", "desk.state != ACTVE", "ACTVE", "EXPR_NOT_A_MEMBER"),
+    (CHECKS, "symbol.working_orders > 0", "symbol.working_orders > order.qty", "order.qty\n",
+     "EXPR_UNIT"),
+    (CHECKS, "order.stop_loss is unknown", "order.qty is unknown", "order.qty is",
+     "EXPR_ALWAYS_KNOWN"),
+    (DATA, "not bar.is_newest", "not bar.newest", "bar.newest", "EXPR_UNKNOWN_NAME"),
+    (DATA, "[paper, live]", "[paper, liv]", "liv]", "EXPR_NOT_A_MEMBER"),
+    (DATA, "bar.volume < 0", "bar.volume < '0'", "'0'", "EXPR_NOT_ALLOWED"),
+    (THESIS, "status: PENDING", "status: PENDIN", "PENDIN\n", "SHAPE_UNKNOWN_VALUE"),
+]  # fmt: skip
+
+
+def test_thirty_faults_in_several_files_are_all_told_in_one_run(folder) -> None:
+    for file, old, new, *_ in THIRTY:
+        folder.replace(file, old, new)
+    expected = {(*folder.place(file, where), code) for file, _, _, where, code in THIRTY}
+    assert len(expected) >= 30
+    told = folder.told()
+    # `[PENDING, FILLED]` is a second claim on a pair as well.
+    assert expected <= set(told)
+    assert [one[3] for one in told if one not in expected] == ["PAIR_COVERED_TWICE"]
+    assert told == sorted(told)
+    assert len(set(told)) == len(told)
+
+
+def test_a_file_that_cannot_be_read_is_the_only_thing_told(folder) -> None:
+    for file in (LIMITS, DESK, THESIS, DATA):
+        folder.write(file, folder.text(file) + "\n- not: [yaml")
+    told = folder.told()
+    assert {one[0] for one in told} == {LIMITS, DESK, THESIS, DATA}
+    assert {one[3] for one in told} == {"YAML_SYNTAX"}
+
+
+# -- every misspelling --------------------------------------------------------------------------
+
+FREE_TEXT = {
+    "title": "prose",
+    "owner": "the name of a person or a team, known nowhere else",
+    "because": "prose",
+    "means": "prose",
+    "claim": "prose",
+    "evidence": "prose",
+    "invalidated_by": "prose",
+    "symbol": "any ticker is a ticker; the exchange knows which exist",
+}
+OWN_CODES = {  # a condition's code is its own name, and nobody refers to it
+    "no_trade", "exits", "entries", "sets_aside", "blocks_entries",
+}  # fmt: skip
+DECLARES = {"params", "measures", "values", "states"}
+WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*|[0-9.]+")
+
+
+class Word(NamedTuple):
+    """One word of a rule file: where it stands, and what the path to it is."""
+
+    line: int
+    column: int
+    text: str
+    path: tuple[str, ...]
+    is_key: bool
+    is_expression: bool
+
+
+def words(node: Node, path: tuple[str, ...] = ()) -> Iterator[Word]:
+    """Every word of every key and value that somebody could misspell."""
+    if isinstance(node, Mapping):
+        for key, value in node.pairs:
+            inner = (*path, key.text)
+            if not (len(path) == 1 and path[0] in OWN_CODES and key.text != "FORCE_FLAT"):
+                yield Word(*key.place[1:], key.text, inner, True, False)
+            yield from words(value, inner)
+    elif isinstance(node, Sequence):
+        for index, item in enumerate(node.items):
+            yield from words(item, (*path, str(index)))
+    elif path[-1] not in FREE_TEXT:
+        yield from _words_of(node, path)
+
+
+def _words_of(node: Scalar, path: tuple[str, ...]) -> Iterator[Word]:
+    is_expression = path[-1] in {"when", "trips_when", "stop_loss"} or path[-2:] == ("qty", "value")
+    if not is_expression:
+        yield Word(*node.place[1:], node.text, path, False, False)
+        return
+    for found in WORD.finditer(node.text):
+        place = node.place_at(found.start())
+        yield Word(*place[1:], found.group(), path, False, True)
+
+
+def misspelt(word: str, chance: random.Random) -> str:
+    """The word with one letter changed, or a digit that has become a letter."""
+    letters = [n for n, character in enumerate(word) if character.isalpha()]
+    at = chance.choice(letters or [n for n, character in enumerate(word) if character.isdigit()])
+    other = "OQ" if word[at].isupper() or word[at].isdigit() else "qz"
+    return word[:at] + (other[0] if word[at] != other[0] else other[1]) + word[at + 1 :]
+
+
+def _is_a_name_of_its_own(word: Word, referred: set[str]) -> bool:
+    return word.path[-1] == "id" and word.text not in referred
+
+
+def _declares(word: Word) -> bool:
+    in_section = word.is_key and len(word.path) == 2 and word.path[0] in DECLARES
+    return in_section or word.path[-1] == "id" or word.path == ("thesis",)
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_every_misspelling_is_refused_at_its_place(folder, file: str) -> None:
+    chance = random.Random(file)
+    text = folder.text(file)
+    tree = load_text(text, file, Problems())
+    assert tree is not None
+    referred = set(re.findall(r"else: (\S+)", text))
+    tried = 0
+    for word in words(tree):
+        if _is_a_name_of_its_own(word, referred):
+            continue
+        wrong = misspelt(word.text, chance)
+        lines = text.split("\n")
+        start, line = word.column - 1, lines[word.line - 1]
+        assert line[start : start + len(word.text)] == word.text, word
+        lines[word.line - 1] = line[:start] + wrong + line[start + len(word.text) :]
+        folder.write(file, "\n".join(lines))
+        _check_told(folder.problems(), (folder.root / file).as_posix(), word, wrong)
+        tried += 1
+    assert tried >= len(list(tree.pairs))
+
+
+def _check_told(told: list[Problem], file: str, word: Word, wrong: str) -> None:
+    assert told, f"{word.text} -> {wrong} at line {word.line} passes the check"
+    here = [one for one in told if one.place[:2] == (file, word.line)]
+    if _declares(word) and not here:
+        here = [one for one in told if word.text in one.message]
+    assert here, (word, wrong, told)
+    is_name = word.is_expression and word.text.replace("_", "").replace(".", "").isalpha()
+    if is_name and word.text not in {"and", "or", "not", "in", "is"}:
+        assert any(one.place.column == word.column for one in here), (word, wrong, here)
+
+
+def test_the_exceptions_are_all_needed(folder) -> None:
+    """What the test above leaves out does pass; nothing is left out that would be found."""
+    folder.replace(STRATEGY, "symbol: SPY", "symbol: SPX")
+    folder.replace(STRATEGY, "owner: desk", "owner: dusk")
+    folder.replace(STRATEGY, "  OUTSIDE_WINDOW:", "  OUTSIDE_WINDOV:")
+    folder.replace(STRATEGY, "  STOP_LOSS:", "  STOP_LOSX:")
+    folder.replace(ORDERS, "id: OL-91", "id: OQ-91")
+    assert not folder.problems()
+
+
+# -- machines -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("machine", ["order", "desk"])
+def test_the_table_has_one_row_for_every_pair(folder, machine: str) -> None:
+    book = folder.report().book
+    rules = book.order_machine if machine == "order" else book.desk_machine
+    events = MACHINE_EVENTS[machine]
+    assert set(rules.table) == {(state.name, event) for state in rules.states for event in events}
+    for (state, event), row in rules.table.items():
+        assert state in row.sources
+        assert event in row.events
+        if row.when is not None:
+            other = rules.row(row.otherwise)
+            assert state in other.sources
+            assert event in other.events
+
+
+def _rows(text: str) -> tuple[str, list[str]]:
+    head, *rows = re.split(r"(?m)^(?=  - id: )", text)
+    return head, rows
+
+
+@pytest.mark.parametrize("file", [ORDERS, DESK])
+def test_a_row_left_out_is_always_missed(folder, file: str) -> None:
+    head, rows = _rows(folder.text(file))
+    for index, row in enumerate(rows):
+        if "    when:" in row:
+            continue  # its other outcome covers all its pairs, so the table stays total
+        rest = rows[:index] + rows[index + 1 :]
+        # The heading of the second list hangs on the row before it.
+        heading = "\notherwise:\n" if "otherwise:" in row else ""
+        folder.write(file, head + "".join(rest[:index]) + heading + "".join(rest[index:]))
+        assert folder.problems(), row
+
+
+@pytest.mark.parametrize("file", [ORDERS, DESK])
+def test_a_row_said_twice_is_always_told(folder, file: str) -> None:
+    text = folder.text(file)
+    for row in _rows(text)[1]:
+        again = re.sub(r"id: ..-[0-9]+", "id: ZZ-99", row.split("\notherwise:")[0].rstrip())
+        where = "\notherwise:\n" if "    to: " in row else "\n"
+        before, found, after = text.rpartition(where)
+        folder.write(file, f"{before}\n{again}{found}{after}")
+        assert "PAIR_COVERED_TWICE" in {one.code for one in folder.problems()}, row
+
+
+# -- nothing makes the check fail ----------------------------------------------------------------
+
+
+def _spoilt(text: str, chance: random.Random) -> str:
+    """The text with lines taken out, doubled, swapped or emptied."""
+    lines = text.split("\n")
+    for _ in range(chance.randint(1, 6)):
+        at, other = chance.randrange(len(lines)), chance.randrange(len(lines))
+        match chance.randrange(6):
+            case 0:
+                del lines[at]
+            case 1:
+                lines.insert(at, lines[other])
+            case 2:
+                lines[at] = lines[at].partition(":")[0] + ": " + lines[other].partition(": ")[2]
+            case 3:
+                lines[at] = lines[at].partition(":")[0] + ":"
+            case 4:
+                lines[at] = lines[at].partition(":")[0] + ": [a, {b: c}]"
+            case _:
+                lines[at] = lines[other]
+        if not lines:
+            break
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_a_spoilt_file_is_told_and_never_an_exception(folder, file: str) -> None:
+    chance = random.Random(file)
+    text = folder.text(file)
+    for _ in range(30):
+        folder.write(file, _spoilt(text, chance))
+        report = folder.report()
+        errors = [one for one in report.problems if one.severity != WARNING]
+        assert (report.book is None) == bool(errors)
+
+
+def test_a_folder_without_any_document_that_counts(tmp_path) -> None:
+    (tmp_path / "thesis.yaml").write_text((SHIPPED / THESIS).read_text(encoding="utf-8"))
+    codes = [one.code for one in validate(tmp_path).problems]
+    assert codes.count("DOCUMENT_MISSING") == 5
+    assert codes.count("ID_NOT_FILE_NAME") == 1

@@ -1,0 +1,236 @@
+"""A desk whose process may stop at any event: what the journal has is all that the next one has."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from functools import cache
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mqd.brokers.simulated import SimulatedBroker, SimulationSettings, reply_key
+from mqd.engine.core import Engine
+from mqd.engine.state import DeskState
+from mqd.feeds.calendar import ExchangeCalendar
+from mqd.feeds.recorded import RecordedFeed, read_bars
+from mqd.ground.canonical import encode
+from mqd.ground.times import NS_PER_MINUTE, iso_utc, parse_iso
+from mqd.model.decision import Outcome, outcome_record
+from mqd.model.event import DeskStarted, Event, to_record
+from mqd.rules.book import RuleBook
+from mqd.rules.changes import Changes
+from mqd.rules.compile.book import compile_book
+from mqd.rules.validate import load_rules
+from mqd.runtime.desk import Desk
+from mqd.runtime.loop import Loop
+from mqd.runtime.replay import Recovered, recover
+from mqd.store.memory import MemoryJournal
+
+ROOT = Path(__file__).resolve().parents[2]
+DATA = ROOT.parent / "shared" / "data"
+STRATEGY_FILE = "strategies/vwap_micro_mean_reversion.yaml"
+Pair = tuple[Event, Outcome]
+
+
+class KeptJournal(MemoryJournal):
+    """A journal in memory that also keeps what it was given, so that a part of it can be made."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pairs: list[Pair] = []
+
+    def commit(self, seq: int, outcome: Outcome) -> None:
+        event = self._writer.in_hand
+        super().commit(seq, outcome)
+        assert event is not None
+        self.pairs.append((event, outcome))
+
+    def until(self, count: int, *, opened: bool = False) -> KeptJournal:
+        """The journal as a crash after `count` events left it; `opened`: in the midst of the next."""
+        part = KeptJournal()
+        part._rules = dict(self._rules)
+        for event, outcome in self.pairs[:count]:
+            part.commit(part.append(event), outcome)
+        if opened:
+            part.append(self.pairs[count][0])
+            part.flush()
+            part._writer.in_hand = None  # the next process starts with an empty hand
+            part._writer._is_open = False
+        return part
+
+    def log(self) -> list[str]:
+        """Everything that happened and what came of it, but the starts of processes."""
+        return log_of(self.pairs)
+
+
+def log_of(pairs: list[Pair]) -> list[str]:
+    return [
+        encode([to_record(event), outcome_record(outcome)])
+        for event, outcome in pairs
+        if not isinstance(event, DeskStarted)
+    ]
+
+
+class Desks:
+    """Starts processes over one feed, each with whatever journal it finds."""
+
+    def __init__(self, books: dict[str, RuleBook], feed: RecordedFeed, **settings: Any) -> None:
+        self.books = books
+        self.feed = feed
+        self.settings = SimulationSettings(**settings)
+        self.engine = cache(self._engine)
+        self.profile = "backtest"
+
+    def _engine(self, digest: str) -> Engine:
+        book = next(each for each in self.books.values() if each.digest == digest)
+        return Engine.of(compile_book(book))
+
+    def recovered(self, journal: KeptJournal, **settings: Any) -> tuple[Recovered, SimulatedBroker]:
+        chosen = SimulationSettings(**settings) if settings else self.settings
+        broker = SimulatedBroker(chosen)
+        return recover(journal, broker, reply_key, self.engine), broker
+
+    def start(
+        self, journal: KeptJournal, book: str = "first", most: int | None = None, **settings: Any
+    ) -> DeskState:
+        """One process: recover, take the journal, run to the end or for `most` feed events."""
+        recovered, broker = self.recovered(journal, **settings)
+        digest = self.books[book].digest
+        journal.remember_rules(digest, self.books[book].canonical)
+        desk = Desk(self.engine(digest), recovered.state, journal, broker)
+        desk.take(DeskStarted(recovered.last_bar_ns or 0, digest, self.profile, "test"))
+        loop = Loop(desk, reply_key=reply_key)
+        loop.journaled = recovered.journaled
+        skips = recovered.feed_skips
+        stop = None if most is None else skips + most
+        loop.run(islice(self.feed.events(recovered.feed_after_ns), skips, stop))
+        return desk.state
+
+    def whole(self) -> tuple[KeptJournal, DeskState]:
+        """The same feed without a stop."""
+        journal = KeptJournal()
+        return journal, self.start(journal)
+
+
+def write_bars(path: Path, rows: list[tuple[str, str, float, float]]) -> Path:
+    """Rows of symbol, start, price and volume, flat bars all."""
+    lines = ["symbol,ts,open,high,low,close,volume"]
+    lines += [
+        f"{symbol},{start},{price - 0.01:.2f},{price + 0.02:.2f},{price - 0.03:.2f},{price:.2f},{volume}"
+        for symbol, start, price, volume in rows
+    ]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def minutes_from(start: str, count: int) -> Iterator[str]:
+    first_ns = parse_iso(start)
+    for number in range(count):
+        yield iso_utc(first_ns + number * NS_PER_MINUTE)
+
+
+def busy_rows(symbol: str = "SPY") -> list[tuple[str, str, float, float]]:
+    """A morning that dips and comes back again and again, the last minutes, and the next open."""
+    waves = [100.0] * 29 + [99.6, 99.5, 99.3, 99.55, 100.05, 100.2] * 5 + [99.5, 99.45, 99.4]
+    rows = [(symbol, "2024-10-07T13:20:00Z", 100.0, 50.0)]
+    rows += [
+        (symbol, start, price, 100.0 + number)
+        for number, (start, price) in enumerate(
+            zip(minutes_from("2024-10-07T13:30:00Z", len(waves)), waves, strict=True)
+        )
+    ]
+    del rows[20]  # a gap
+    rows.insert(30, rows[30])  # printed twice
+    rows += [
+        (symbol, start, 99.42, 10.0) for start in minutes_from("2024-10-07T19:51:00Z", 9)
+    ]
+    rows.append((symbol, "2024-10-07T20:05:00Z", 99.9, 7.0))
+    rows += [
+        (symbol, start, price, 10.0)
+        for start, price in zip(
+            minutes_from("2024-10-08T13:30:00Z", 34), [99.0] * 29 + [98.6, 98.5, 98.1, 99.2, 99.3],
+            strict=True,
+        )
+    ]  # fmt: skip
+    return rows
+
+
+def feed_of(paths: list[Path], symbol: str | None = None) -> RecordedFeed:
+    return RecordedFeed(read_bars(paths, symbol), ExchangeCalendar())
+
+
+@pytest.fixture(scope="session")
+def books() -> dict[str, RuleBook]:
+    """`first` trades five times a day, `other` needs a deeper dip, `bare` has no protections."""
+    values = {"max_trades_per_day": "5"}
+    return {
+        "first": load_rules(ROOT / "rules", Changes(values=values)),
+        "other": load_rules(
+            ROOT / "rules", Changes(values=values | {"entry_deviation_pct": "0.004"})
+        ),
+        "bare": load_rules(ROOT / "rules", Changes(values=values, protections=())),
+    }
+
+
+@pytest.fixture(scope="session")
+def busy_file(tmp_path_factory) -> Path:
+    return write_bars(tmp_path_factory.mktemp("bars") / "busy.csv", busy_rows())
+
+
+@pytest.fixture(scope="session")
+def busy_feed(busy_file) -> RecordedFeed:
+    return feed_of([busy_file], "SPY")
+
+
+@pytest.fixture(scope="session")
+def pair_of_symbols(tmp_path_factory) -> tuple[dict[str, RuleBook], RecordedFeed]:
+    """Two strategies on two symbols whose bars end at the same instants."""
+    folder = tmp_path_factory.mktemp("two")
+    root = folder / "rules"
+    shutil.copytree(ROOT / "rules", root)
+    text = (root / STRATEGY_FILE).read_text(encoding="utf-8")
+    text = text.replace("strategy: vwap_micro_mean_reversion", "strategy: twin")
+    (root / "strategies/twin.yaml").write_text(
+        text.replace("symbol: SPY", "symbol: QQQ"), encoding="utf-8"
+    )
+    spy, qqq = busy_rows()[:70], busy_rows("QQQ")[:70]
+    both = [row for pair in zip(spy, qqq, strict=True) for row in pair]
+    return {"first": load_rules(root)}, feed_of([write_bars(folder / "two.csv", both)])
+
+
+MARKETS: dict[str, dict[str, Any]] = {
+    "close": {},
+    "close-in-parts": {"largest_fill_shares": Decimal(2), "fee_per_share_usd": Decimal("0.005")},
+    "close-with-rejects": {"reject_every": 2, "slippage_bps": Decimal("0.7")},
+    "next-open": {"fill": "next-open", "slippage_bps": Decimal(1)},
+    "next-open-in-parts": {
+        "fill": "next-open", "largest_fill_shares": Decimal("1.7"), "reject_every": 3,
+    },
+}  # fmt: skip
+
+
+@pytest.fixture(params=MARKETS)
+def market(request) -> dict[str, Any]:
+    return MARKETS[request.param]
+
+
+@pytest.fixture
+def desks(books, busy_feed, market) -> Desks:
+    return Desks(books, busy_feed, **market)
+
+
+@pytest.fixture
+def make_desks() -> Callable[..., Desks]:
+    return Desks
+
+
+@pytest.fixture
+def real_bars() -> Path:
+    path = DATA / "bars" / "spy_2025-01-02_2025-01-31.parquet"
+    if not path.exists():
+        pytest.skip("the real bars are not beside this checkout")
+    return path

@@ -1,0 +1,387 @@
+"""The same day in one go, or with stops and restarts anywhere: the same log, byte for byte."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from mqd.app.run import DeskRun, RunPlan
+from mqd.app.settings import Settings
+from mqd.brokers.simulated import SimulationSettings
+from mqd.engine.state import DeskState
+from mqd.feeds.calendar import ExchangeCalendar
+from mqd.feeds.recorded import RecordedFeed, read_bars
+from mqd.ground.errors import JournalError
+from mqd.model.decision import NO_TRADE, Outcome
+from mqd.model.event import BarClosed, DeskStarted, Event
+from mqd.rules.changes import Changes
+from mqd.rules.validate import load_rules
+from mqd.runtime.clock import SystemClock
+from mqd.runtime.replay import replay
+from mqd.store.journal import open_journal
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def states(journal, desks) -> DeskState:
+    """The state that replaying the journal comes to."""
+    *_, last = replay(journal, desks.engine)
+    return last.state
+
+
+# ----------------------------------------------------------------- every point, in memory
+
+
+def test_the_day_has_something_to_lose(desks):
+    """Entries, exits, parts and rejections: a restart test on an idle day would prove nothing."""
+    journal, _ = desks.whole()
+    events = [type(event).__name__ for event, _ in journal.pairs]
+    assert sum(bool(outcome.commands) for _, outcome in journal.pairs) >= 4
+    assert any(outcome.trades for _, outcome in journal.pairs)
+    assert events.count("SessionOpened") == 2
+    assert "FeedDefectFound" in events
+    if desks.settings.reject_every:
+        assert "OrderRejected" in events
+
+
+def test_case_76_a_restart_after_any_event_changes_nothing(desks):
+    """Whatever the last durable event was: between a command and its replies, at a session's edge."""
+    journal, state = desks.whole()
+    for count in range(len(journal.pairs) + 1):
+        part = journal.until(count)
+        ended = desks.start(part)
+        assert part.log() == journal.log(), f"after {count} events"
+        assert ended.hash() == state.hash(), f"after {count} events"
+
+
+def test_a_crash_in_the_midst_of_any_event_changes_nothing(desks):
+    """An event that was durable and had no outcome yet is offered again."""
+    journal, state = desks.whole()
+    for count in range(len(journal.pairs)):
+        part = journal.until(count, opened=True)
+        ended = desks.start(part)
+        assert part.log() == journal.log(), f"in event {count + 1}"
+        assert ended.hash() == state.hash(), f"in event {count + 1}"
+        assert states(part, desks).hash() == state.hash()
+
+
+def test_case_140_a_restart_after_every_bar_changes_nothing(desks):
+    journal, state = desks.whole()
+    stopped = KeptJournalOf(journal)
+    for _ in range(len(list(desks.feed.events())) + 1):
+        desks.start(stopped, most=1)
+    assert stopped.log() == journal.log()
+    assert states(stopped, desks).hash() == state.hash()
+
+
+def KeptJournalOf(journal):  # noqa: N802  # an empty one of the same kind
+    return journal.until(0)
+
+
+def test_a_crash_right_after_a_restart_and_again(desks):
+    journal, state = desks.whole()
+    for count in range(0, len(journal.pairs), 7):
+        part = journal.until(count)
+        for _ in range(3):
+            desks.start(part, most=0)
+        assert desks.start(part).hash() == state.hash()
+        assert part.log() == journal.log()
+
+
+def test_streamed_and_in_one_batch_are_the_same(desks):
+    journal, state = desks.whole()
+    batch = list(desks.feed.events())
+
+    class Batch:
+        def events(self, after_ns=None):
+            assert after_ns is None
+            return iter(batch)
+
+    desks.feed = Batch()
+    again, ended = desks.whole()
+    assert again.head() == journal.head()
+    assert ended.hash() == state.hash()
+
+
+def test_case_77_starting_twice_without_trading_writes_no_fills(desks):
+    journal, state = desks.whole()
+    before = len(journal.pairs)
+    for _ in range(2):
+        assert desks.start(journal).hash() == state.hash()
+    assert [type(event) for event, _ in journal.pairs[before:]] == [DeskStarted] * 2
+
+
+def test_replaying_a_journal_rebuilds_the_state(desks):
+    journal, state = desks.whole()
+    found = list(replay(journal, desks.engine))
+    assert found[-1].state.canonical() == state.canonical()
+    assert [(item.event, item.outcome) for item in found] == journal.pairs
+
+
+def test_bars_that_end_together_are_not_lost_in_a_restart(pair_of_symbols, make_desks):
+    """Two symbols: a stop may fall between two bars of one minute."""
+    books, feed = pair_of_symbols
+    desks = make_desks(books, feed)
+    journal, state = desks.whole()
+    assert len({event.symbol for event, _ in journal.pairs if isinstance(event, BarClosed)}) == 2
+    for count in range(len(journal.pairs) + 1):
+        part = journal.until(count)
+        assert desks.start(part).hash() == state.hash(), f"after {count} events"
+        assert part.log() == journal.log(), f"after {count} events"
+
+
+def test_a_real_month_with_a_few_restarts(real_bars, make_desks, books):
+    feed = RecordedFeed(read_bars([real_bars], "SPY"), ExchangeCalendar())
+    desks = make_desks(books, feed)
+    journal, state = desks.whole()
+    total = len(journal.pairs)
+    commands = [n for n, (_, outcome) in enumerate(journal.pairs) if outcome.commands]
+    for count in [1, 2, *(n + 1 for n in commands[:3]), total // 2, total - 1]:
+        part = journal.until(count)
+        assert desks.start(part).hash() == state.hash()
+        assert part.log() == journal.log()
+
+
+# ------------------------------------------------------------------- what must be refused
+
+
+def first_with(journal, wanted) -> int:
+    return next(n for n, pair in enumerate(journal.pairs) if wanted(*pair))
+
+
+def test_a_changed_outcome_is_refused_and_named(desks):
+    journal, _ = desks.whole()
+    place = first_with(journal, lambda event, outcome: bool(outcome.decisions))
+    event, outcome = journal.pairs[place]
+    lie = outcome._replace(decisions=(outcome.decisions[0]._replace(no_trade=0),))
+    journal.pairs[place] = (event, lie)
+    with pytest.raises(JournalError, match=rf"^event {place + 1} \(BarClosed\) leads to another"):
+        list(replay(journal.until(len(journal.pairs)), desks.engine))
+
+
+def test_an_outcome_where_there_was_none_is_refused(desks):
+    journal, _ = desks.whole()
+    place = first_with(journal, lambda event, outcome: not any(outcome))
+    decided = first_with(journal, lambda event, outcome: bool(outcome.decisions))
+    journal.pairs[place] = (journal.pairs[place][0], journal.pairs[decided][1])
+    with pytest.raises(JournalError, match=f"^event {place + 1} "):
+        list(replay(journal.until(len(journal.pairs)), desks.engine))
+
+
+def test_a_journal_that_starts_in_the_middle_is_refused(desks):
+    journal, _ = desks.whole()
+    del journal.pairs[0]
+    with pytest.raises(JournalError, match="does not start with the start of a desk"):
+        list(replay(journal.until(9), desks.engine))
+
+
+def test_a_journal_without_its_rules_is_refused(desks):
+    journal, _ = desks.whole()
+    part = journal.until(9)
+    part._rules.clear()
+    with pytest.raises(JournalError, match="never saw the rules"):
+        list(replay(part))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"slippage_bps": Decimal(3)}, {"fee_per_share_usd": Decimal(1)}, {"reject_every": 1},
+        {"fill": "next-open"}, {"largest_fill_shares": Decimal(1)},
+    ],
+    ids=lambda changed: next(iter(changed)),
+)  # fmt: skip
+@pytest.mark.parametrize("later", [0, 1, 5, 20])
+def test_another_market_than_the_journal_was_written_with_is_refused(
+    make_desks, books, busy_feed, changed, later
+):
+    """Else the broker would hold other shares than the ledger, and refuse to sell them."""
+    desks = make_desks(books, busy_feed)
+    journal, _ = desks.whole()
+    filled = first_with(journal, lambda event, _: type(event).__name__ == "OrderFilled")
+    part = journal.until(filled + 1 + later)
+    with pytest.raises(JournalError, match="settings"):
+        desks.start(part, **changed)
+
+
+# ------------------------------------------------------------------------- changed rules
+
+
+@pytest.mark.parametrize("second", ["other", "bare"])
+def test_rules_that_change_between_two_starts(desks, second):
+    """Each part of the journal is replayed under the rules it ran under."""
+    journal, _ = desks.whole()
+    for count in range(3, len(journal.pairs), 11):
+        part = journal.until(count)
+        ended = desks.start(part, book=second)
+        found = list(replay(part, desks.engine))
+        digests = [item.engine.book.digest for item in found]
+        assert digests[0] == desks.books["first"].digest
+        assert digests[-1] == desks.books[second].digest
+        assert found[-1].state.hash() == ended.hash()
+        for event, outcome in part.pairs[count:]:
+            for decision in outcome.decisions:
+                assert decision.rules_digest == digests[-1], event
+        again = part.until(max(count + 1, len(part.pairs) - 5))
+        assert desks.start(again, book=second).hash() == ended.hash()
+        assert again.log() == part.log()
+
+
+def test_the_journal_alone_is_enough_to_replay_under_every_book(desks):
+    """The rules come out of the journal's own text, not out of the files."""
+    journal, _ = desks.whole()
+    part = journal.until(len(journal.pairs) // 2)
+    ended = desks.start(part, book="other")
+    *_, last = replay(part)
+    assert last.state.hash() == ended.hash()
+
+
+# ----------------------------------------------------------------------- on disk, for real
+
+
+class Crash(Exception):
+    """The process ends here."""
+
+
+class CrashAfter:
+    """A watcher that ends the run after so many events."""
+
+    def __init__(self, count: int) -> None:
+        self.left = count
+
+    def saw(self, event: Event, outcome: Outcome, state: DeskState) -> None:
+        self.left -= 1
+        if self.left <= 0:
+            raise Crash
+
+
+def plan(folder, *, samples=None, **settings) -> RunPlan:
+    book = samples or load_rules(ROOT / "rules", Changes(values={"max_trades_per_day": "3"}))
+    return RunPlan(book, (), Settings(**settings), f"sqlite:///{folder / 'desk.db'}")
+
+
+def written(folder) -> list[tuple[str, str | None]]:
+    """What the journal on disk says happened, but the starts and what led to nothing."""
+    with open_journal(str(folder / "desk.db"), SystemClock(), write=False) as journal:
+        return [
+            (repr(entry.event), entry.outcome)
+            for entry in journal.entries()
+            if not isinstance(entry.event, DeskStarted) and entry.outcome is not None
+        ]
+
+
+SETTINGS = [
+    {"fill": "close"},
+    {"fill": "next-open", "slippage_bps": "1", "fee_per_share_usd": "0.01", "reject_every": "2"},
+]
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=["close", "next-open"])
+@pytest.mark.parametrize("is_killed", [False, True], ids=["stopped", "killed"])
+def test_the_sample_sessions_with_stops_on_the_way(tmp_path, monkeypatch, settings, is_killed):
+    """Killed: what was not yet durable is gone, and comes again."""
+    whole = tmp_path / "whole"
+    whole.mkdir()
+    run = DeskRun(plan(whole, **settings), SystemClock())
+    run.run()
+    expected = written(whole)
+    assert any(outcome and '"Trade"' in outcome for _, outcome in expected)
+
+    stops = tmp_path / "stops"
+    stops.mkdir()
+    for count in (1, 2, 95, 3, 5, 211, 1, 400, 33, 390, 5_000):
+        part = DeskRun(plan(stops, **settings), SystemClock())
+        if is_killed:
+            monkeypatch.setattr(part.journal, "flush", lambda: None)
+        try:
+            part.run([CrashAfter(count)])
+        except Crash:
+            continue
+        assert part.desk.state.hash() == run.desk.state.hash()
+        break
+    else:
+        pytest.fail("the sessions never ended")
+    assert written(stops) == expected
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[3])
+from mqd.app.run import DeskRun, RunPlan
+from mqd.app.settings import Settings
+from mqd.rules.changes import Changes
+from mqd.rules.validate import load_rules
+from mqd.runtime.clock import SystemClock
+
+class Kill:
+    left = int(sys.argv[2])
+    def saw(self, event, outcome, state):
+        Kill.left -= 1
+        if Kill.left == 0:
+            os.kill(os.getpid(), 9)
+
+book = load_rules(Path("rules"), Changes(values={"max_trades_per_day": "3"}))
+run = DeskRun(RunPlan(book, (), Settings(), sys.argv[1]), SystemClock())
+run.run([Kill()])
+"""
+
+
+def test_a_process_that_is_killed_comes_back(tmp_path):
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    for folder in (whole, killed):
+        folder.mkdir()
+    DeskRun(plan(whole), SystemClock()).run()
+    for count in ("70", "3", "700"):
+        done = subprocess.run(
+            [sys.executable, "-c", KILLED, plan(killed).journal_url, count, str(ROOT)],
+            cwd=ROOT, check=False, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )  # fmt: skip
+        assert done.returncode == -9
+    DeskRun(plan(killed), SystemClock()).run()
+    assert written(killed) == written(whole)
+
+
+def test_a_stop_between_sessions_and_the_number_of_sessions(tmp_path):
+    """`--sessions`: one session at a time is the same as all of them."""
+    whole, single = tmp_path / "whole", tmp_path / "single"
+    for folder in (whole, single):
+        folder.mkdir()
+    DeskRun(plan(whole), SystemClock()).run()
+    one = plan(single)
+    for _ in range(6):
+        run = DeskRun(
+            RunPlan(one.book, one.bars, one.settings, one.journal_url, most_sessions=1),
+            SystemClock(),
+        )
+        run.run()
+    assert written(single) == written(whole)
+
+
+def test_a_restart_with_other_settings_of_the_market_is_refused_on_disk(tmp_path):
+    run = DeskRun(plan(tmp_path), SystemClock())
+    run.run()
+    with pytest.raises(JournalError, match="settings"):
+        DeskRun(plan(tmp_path, slippage_bps="2"), SystemClock())
+
+
+def test_decisions_are_there_for_every_regular_bar(desks):
+    """Case 143, through the loop: set aside or decided, never both and never neither."""
+    journal, _ = desks.whole()
+    for event, outcome in journal.pairs:
+        if isinstance(event, BarClosed):
+            assert len(outcome.decisions) + len(outcome.notes) >= 1
+            assert len(outcome.decisions) <= 1
+        else:
+            assert not outcome.decisions
+    outcomes = {each.outcome for _, outcome in journal.pairs for each in outcome.decisions}
+    assert {NO_TRADE, "ENTER", "EXIT"} <= outcomes
+
+
+def test_the_default_market_is_the_one_of_the_settings():
+    assert Settings().simulation() == SimulationSettings()
