@@ -87,9 +87,9 @@ def test_real_bars(path: Path | None) -> None:
     assert trades_of(bars, symbol, values) == expected
 
 
-@pytest.mark.parametrize("tie", TIES or [None], ids=lambda tie: tie["file"] if tie else "-")
-def test_days_built_on_a_boundary(tie: dict[str, Any] | None) -> None:
-    if tie is None:
+@pytest.mark.parametrize("tie", TIES or [{}], ids=lambda tie: tie.get("file", "-"))
+def test_days_built_on_a_boundary(tie: dict[str, Any]) -> None:
+    if not tie:
         pytest.skip(ABSENT)
     expected = [row_in(trade) for trade in tie["trades"]]
     assert trades_of(DATA / "ties" / tie["file"], tie["symbol"], tie["parameters"]) == expected

@@ -145,7 +145,7 @@ def _record(
         trades=len(result.trades),
         wins=result.won,
         pnl_usd=result.pnl_usd,
-        stopped=stopped.count,
+        stopped=stopped.trades,
         stopped_over_plan=stopped.over_plan,
         mean_loss_usd=_shown(stopped.mean_loss_usd),
         worst_loss_usd=_shown(stopped.worst_loss_usd),

@@ -20,7 +20,9 @@ from mqd.publish.why import explain_decision
 from mqd.rules.book import RuleBook
 from mqd.rules.compile.book import CompiledBook, compile_book
 
-_BARS = "the synthetic sample sessions that come with the desk, which are made up and no market data"
+_BARS = (
+    "the synthetic sample sessions that come with the desk, which are made up and no market data"
+)
 
 
 def beside_the_rules(book: RuleBook, out: Path, commands: tuple[Command, ...] = ()) -> Beside:
@@ -94,9 +96,7 @@ class _Keeper:
             self._entry_ns[strategy] = bar.at_ns
         elif decision.outcome == EXIT and strategy in self._entries:
             left = self._moment(bar, decision, outcome)
-            self._finished[strategy] = Example(
-                strategy, _BARS, self._entries[strategy], exit=left
-            )
+            self._finished[strategy] = Example(strategy, _BARS, self._entries[strategy], exit=left)
         against = decision.no_trade.bit_count()
         if strategy not in self._misses or against < self._misses[strategy][0]:
             self._misses[strategy] = against, self._moment(bar, decision, outcome)

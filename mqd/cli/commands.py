@@ -8,8 +8,11 @@ from mqd import __version__
 from mqd.cli.backtest import backtest
 from mqd.cli.docs import docs
 from mqd.cli.evidence import evidence
+from mqd.cli.explain import explain
 from mqd.cli.journal import journal
+from mqd.cli.report import report
 from mqd.cli.run import run
+from mqd.cli.status import status
 from mqd.cli.validate_rules import validate_rules
 from mqd.cli.why import why
 
@@ -44,4 +47,7 @@ application.command("why")(why)
 application.command("validate-rules")(validate_rules)
 application.command("docs")(docs)
 application.command("evidence")(evidence)
+application.command("explain")(explain)
+application.command("status")(status)
+application.add_typer(report, name="report")
 application.add_typer(journal, name="journal")

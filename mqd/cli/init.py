@@ -23,8 +23,10 @@ def init(
 ) -> None:
     """Start a desk of your own: rules, schemas, config, docs, tests and the CI workflow."""
     from mqd.app.new_desk.desk import make_desk
+    from mqd.cli.commands import application
+    from mqd.cli.describe import described
 
-    names = make_desk(folder)
+    names = make_desk(folder, described(application))
     typer.echo(f"a new desk of {len(names)} files in {folder.absolute().name}/")
     change = "" if folder.absolute() == Path.cwd() else f"\n  cd {folder}"
     typer.echo(_NEXT.format(change=change))

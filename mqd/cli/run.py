@@ -183,7 +183,8 @@ def _journal_name(desk_run: DeskRun) -> str:
 def _broker(desk_run: DeskRun) -> str:
     settings = desk_run.plan.settings
     at = "the close" if settings.fill == "close" else "the next open"
-    return f"{settings.broker} broker (fills at {at}, slippage {settings.slippage_bps} bps)"
+    slippage = f", slippage {settings.slippage_bps} bps" if settings.slippage_bps != "0" else ""
+    return f"{settings.broker} broker, fills at {at}{slippage}"
 
 
 def _title(desk_run: DeskRun) -> str:

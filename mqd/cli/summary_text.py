@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from mqd.publish.summary import RunSummary, StrategySummary
 
 _WIDE = 100
-SYNTHETIC = "the shipped synthetic sample sessions (made up by a formula, not market data)"
+_LABEL_WIDTH = 14  # two blanks and twelve letters: a digest still fits beside it in 80 columns
+SYNTHETIC = "synthetic samples, made up by a formula, not market data"
 
 
 def print_summary(console: Console, summary: RunSummary) -> None:
@@ -36,6 +37,7 @@ def print_summary(console: Console, summary: RunSummary) -> None:
     console.print(_facts(_results(summary)))
     for strategy in summary.strategies:
         console.print(_heading(f"Why it did not trade: {strategy.strategy}"))
+        console.print(Text("  (a bar can have several reasons)", "dim"))
         console.print(_reasons(strategy))
     console.print(_heading("The desk"))
     console.print(_facts(_desk(summary)))
@@ -55,7 +57,7 @@ def _heading(text: str) -> Text:
 
 def _facts(rows: Iterable[tuple[str, RenderableType]]) -> Table:
     table = Table.grid(padding=(0, 2))
-    table.add_column(style="dim", min_width=18, no_wrap=True)
+    table.add_column(style="dim", min_width=_LABEL_WIDTH, no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in rows:
         table.add_row(f"  {name}", value)
@@ -72,11 +74,11 @@ def _what_ran(summary: RunSummary) -> list[tuple[str, RenderableType]]:
         ("bars", f"{summary.bars_counted:,} counted, {summary.bars_aside:,} set aside"),
     ]
     if label.going_on_after_ns is not None:
-        rows.insert(0, ("went on after", both_times(label.going_on_after_ns)))
+        rows.insert(0, ("goes on from", both_times(label.going_on_after_ns)))
     if summary.aside:
         rows.append(("set aside", counts_text(summary.aside)))
     if summary.defects:
-        rows.append(("found by the feed", counts_text(summary.defects)))
+        rows.append(("feed defects", counts_text(summary.defects)))
     return rows
 
 
@@ -140,7 +142,7 @@ def _reasons(strategy: StrategySummary) -> Table:
             f"  {reason.code}", f"{reason.bars:,}", share, Text(reason.because, "dim"), style=style
         )
     outcomes = counts_text(strategy.outcomes)
-    table.caption = f"  {strategy.bars:,} bars decided: {outcomes}; a bar can have several codes"
+    table.caption = f"  {strategy.bars:,} bars decided: {outcomes}"
     table.caption_justify = "left"
     table.caption_style = "dim"
     return table
@@ -152,7 +154,7 @@ def _desk(summary: RunSummary) -> list[tuple[str, RenderableType]]:
     incidents = [f"{both_times(note.at_ns)} {note.error}: {note.message}"
                  for note in summary.incidents]  # fmt: skip
     return [
-        ("entries refused", counts_text(summary.refused) or "none"),
+        ("refused", counts_text(summary.refused) or "no entry"),
         ("protections", "\n".join(tripped) or "none tripped"),
         ("incidents", Text("\n".join(incidents), "red") if incidents else "none"),
         ("desk state", summary.desk_state),
@@ -163,8 +165,8 @@ def _desk(summary: RunSummary) -> list[tuple[str, RenderableType]]:
 def _record(summary: RunSummary) -> list[tuple[str, RenderableType]]:
     label = summary.label
     return [
-        ("bar to decision", _latency_text(summary.latency_us, "decided and journaled")),
-        ("bar to order", _latency_text(summary.latency_with_orders_us, "durable before it left")),
+        ("bar decided", _latency_text(summary.latency_us, "decided")),
+        ("order sent", _latency_text(summary.latency_with_orders_us, "durable")),
         ("rules", summary.rules_digest),
         ("profile", label.profile),
         ("journal", label.journal),

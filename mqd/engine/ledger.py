@@ -93,7 +93,7 @@ class _RoundTrip:
 
 
 class Booked(NamedTuple):
-    """What one execution changed: the position, the P&L realised net of its fee, a finished trade."""
+    """What an execution changed: the position, its realised P&L net of the fee, a trade's end."""
 
     position: Position
     realised_usd: Decimal

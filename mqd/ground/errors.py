@@ -1,16 +1,16 @@
 """Every error of the desk, grouped by what happens next.
 
-    MqdError
-    ├─ SetupError        does not start           SettingsError, BarsFileError, JournalInUseError
-    ├─ RuleError         validate-rules, exit 1   carries every Problem
-    ├─ Refused           normal life, journaled   DuplicateOrderError, LimitExceededError,
-    │                                             MalformedSignalError
-    ├─ UnknownOutcome    look up, then decide     BrokerTimeoutError, BrokerConfirmationRequiredError
-    ├─ Unavailable       back off                 BrokerUnavailableError
-    ├─ Incident          book it, stop entries,   TerminalStateError, UnknownOrderError,
-    │                    page; exits go on        ExecutionConflictError, OverfillError,
-    │                                             MalformedExecutionError, OrphanedPositionError
-    └─ InvariantError    halt, page a person      InvalidTransitionError, JournalError
+MqdError
+├─ SetupError        does not start           SettingsError, BarsFileError, JournalInUseError
+├─ RuleError         validate-rules, exit 1   carries every Problem
+├─ Refused           normal life, journaled   DuplicateOrderError, LimitExceededError,
+│                                             MalformedSignalError
+├─ UnknownOutcome    look up, then decide     BrokerTimeoutError, BrokerConfirmationRequiredError
+├─ Unavailable       back off                 BrokerUnavailableError
+├─ Incident          book it, stop entries,   TerminalStateError, UnknownOrderError,
+│                    page; exits go on        ExecutionConflictError, OverfillError,
+│                                             MalformedExecutionError, OrphanedPositionError
+└─ InvariantError    halt, page a person      InvalidTransitionError, JournalError
 """
 
 from __future__ import annotations

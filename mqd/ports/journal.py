@@ -11,7 +11,8 @@ from mqd.model.event import Event
 
 class JournalEntry(NamedTuple):
     """One event and what it led to, as journaled: `outcome` is its canonical text, or None
-    where the process stopped before the outcome was committed."""
+    where the process stopped before the outcome was committed.
+    """
 
     seq: int
     event: Event

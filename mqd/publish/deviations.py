@@ -67,8 +67,7 @@ class _Reader:
             for rule, place in rule_places(book)
         }
         self._files = {
-            name.removeprefix(f"{FOLDER}/"): Place(file, 1, 1)
-            for file, name in self._names.items()
+            name.removeprefix(f"{FOLDER}/"): Place(file, 1, 1) for file, name in self._names.items()
         }
 
     def entry(self, key: Scalar, node: object) -> Deviation:

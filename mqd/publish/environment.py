@@ -18,9 +18,10 @@ from mqd.publish.figures import fact_text, price_text, share_text, signed_usd
 from mqd.publish.registry import loss_text, registry
 from mqd.publish.rulefiles import FOLDER, MARK, RuleFiles
 from mqd.publish.speaker import Speaker
-from mqd.publish.uses import uses
+from mqd.publish.uses import rule_places, uses
 from mqd.rules.book import RuleBook
 from mqd.rules.compile.measures import FUNCTIONS
+from mqd.rules.problems import Place
 from mqd.rules.words.events import MACHINE_EVENTS, REQUIREMENTS
 
 TESTS_PAGE: Final = "tests.md"
@@ -87,6 +88,7 @@ def _words(book: RuleBook, beside: Beside, up: str) -> dict[str, Any]:
         "on_unknown": wording.ON_UNKNOWN,
         "promises": promises,
         "requirements": REQUIREMENTS,
+        "rule_places": _places(book),
         "row_link": wording.row_link,
         "say": Speaker(book),
         "sources": wording.sources_text,
@@ -97,3 +99,11 @@ def _words(book: RuleBook, beside: Beside, up: str) -> dict[str, Any]:
         "up": up,
         "uses": uses(book),
     }
+
+
+def _places(book: RuleBook) -> dict[str, list[Place]]:
+    """Where each rule stands; a code may stand in several files."""
+    found: dict[str, list[Place]] = {}
+    for rule, place in rule_places(book):
+        found.setdefault(rule, []).append(place)
+    return found

@@ -144,7 +144,12 @@ def record_from_text(text: str) -> EvidenceRecord:
         ValueError: it is no such record, or somebody edited it.
     """
     body = json.loads(text)
-    wanted = {"format", _RECORD_DIGEST, _WIN_RATE, *(field.name for field in fields(EvidenceRecord))}
+    wanted = {
+        "format",
+        _RECORD_DIGEST,
+        _WIN_RATE,
+        *(field.name for field in fields(EvidenceRecord)),
+    }
     if not isinstance(body, dict) or set(body) != wanted or body["format"] != FORMAT:
         raise ValueError("not an evidence record of this version")
     try:

@@ -44,9 +44,7 @@ def _marks(path: Path, name: str) -> Iterator[tuple[str, str]]:
     yield from _marked(tree.body, "", _module_rules(tree))
 
 
-def _marked(
-    body: list[ast.stmt], prefix: str, outer: tuple[str, ...]
-) -> Iterator[tuple[str, str]]:
+def _marked(body: list[ast.stmt], prefix: str, outer: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     for node in body:
         if isinstance(node, ast.ClassDef):
             rules = (*outer, *_rules_of(node.decorator_list))

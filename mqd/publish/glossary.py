@@ -42,6 +42,13 @@ def read_in(fact: Fact) -> str:
     return ", ".join(words for scope, words in SCOPES.items() if scope in fact.scopes)
 
 
+def knowledge(fact: Fact) -> str:
+    """Whether the fact can be without a value."""
+    if fact == ENTRY_QTY:
+        return "Unknown when what the size is computed from is."
+    return "May be unknown." if fact.known else "Always known."
+
+
 def members(fact: Fact, book: RuleBook) -> tuple[str, ...]:
     """The values of an enumerated fact; empty for any other."""
     if fact.name == "desk.state":

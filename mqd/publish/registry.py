@@ -24,6 +24,7 @@ CONTRADICTED = "contradicted"
 HOLDS = "holds"
 _STEP = Decimal("0.01")
 
+
 @dataclass(frozen=True, slots=True)
 class RegistryEntry:
     """One thesis with its strategies and records; `today` is the digest of the rules in force.
@@ -144,9 +145,7 @@ def registry(book: RuleBook, records: Iterable[EvidenceRecord]) -> tuple[Registr
     return tuple(
         RegistryEntry(
             thesis=thesis,
-            strategies=tuple(
-                item for item in book.strategies if item.thesis == thesis.header.id
-            ),
+            strategies=tuple(item for item in book.strategies if item.thesis == thesis.header.id),
             records=tuple(item for item in every if item.thesis == thesis.header.id),
             today=book.digest,
         )

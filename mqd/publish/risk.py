@@ -50,7 +50,7 @@ class TradeRisk(NamedTuple):
 class StoppedTrades(NamedTuple):
     """The losing trades that a stop ended, against their plans; None where there are none."""
 
-    count: int
+    trades: int
     over_plan: int
     mean_loss_usd: Decimal | None
     worst_loss_usd: Decimal | None
@@ -85,7 +85,7 @@ def stopped_trades(found: Iterable[TradeRisk]) -> StoppedTrades:
     losses = [item.lost_usd for item in stopped]
     shares = [share for item in stopped if (share := item.of_plan) is not None]
     return StoppedTrades(
-        count=len(stopped),
+        trades=len(stopped),
         over_plan=sum(bool(item.beyond_usd) for item in stopped),
         mean_loss_usd=mean(losses),
         worst_loss_usd=max(losses, default=None),

@@ -9,6 +9,8 @@ from mqd.ground.canonical import decimal_text
 from mqd.ground.times import clock_text
 from mqd.ground.units import DURATION, EXCHANGE_TIME, RATIO, Unit
 from mqd.publish.markdown import code, codes, slug
+from mqd.publish.rulefiles import RuleFiles
+from mqd.publish.uses import Use
 from mqd.rules.book import Criterion, Limit, MachineRules, Param, Row, Value, Window
 
 # What is done instead of a transition; the names are those of the rule language.
@@ -20,11 +22,11 @@ DISPOSITIONS = {
     "quarantine": "The raw event is kept, the state stays and entries stop.",
 }
 ON_UNKNOWN = {
-    "hold": "If that cannot be told, it counts as yes: the strategy enters nothing.",
-    "block": "If that cannot be told, it counts as yes: the entry is refused.",
-    "set_aside": "If that cannot be told, it counts as yes: the bar is set aside.",
-    "skip": "If that cannot be told, it counts as no.",
-    "allow": "If that cannot be told, it counts as no: entries pass.",
+    "hold": "A condition that cannot be answered counts as yes: the strategy enters nothing.",
+    "block": "A condition that cannot be answered counts as yes: the entry is refused.",
+    "set_aside": "A condition that cannot be answered counts as yes: the bar is set aside.",
+    "skip": "A condition that cannot be answered counts as no.",
+    "allow": "A condition that cannot be answered counts as no: entries pass.",
 }
 """What an answer that nobody can give counts as."""
 _SPANS = ((3_600, "h"), (60, "m"), (1, "s"))

@@ -175,18 +175,19 @@ def unprotected() -> RuleBook:
     return load_rules(ROOT / "rules", Changes(protections=()))
 
 
+@pytest.fixture(scope="session")
+def often() -> Callable[[], Bench]:
+    """Makes benches whose strategy may trade five times a day."""
+    book = load_rules(ROOT / "rules", Changes(values={"max_trades_per_day": "5"}))
+    return lambda: Bench(book)
+
+
 @pytest.fixture
 def bench(shipped) -> Bench:
     return Bench(shipped)
 
 
-@pytest.fixture
-def free(unprotected) -> Bench:
-    """A bench without protections."""
-    return Bench(unprotected)
-
-
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_bench() -> type[Bench]:
     return Bench
 

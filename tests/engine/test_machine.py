@@ -315,6 +315,10 @@ def test_the_table_here_speaks_of_every_pair(shipped):
     assert machine.terminal == set(TERMINAL)
 
 
+@pytest.mark.rule(
+    "OL-01", "OL-02", "OL-03", "OL-04", "OL-05", "OL-06", "OL-07", "OL-08", "OL-09", "OL-10",
+    "OL-80", "OL-81", "OL-82", "OL-83", "OL-84", "OL-85", "OL-90", "OL-91",
+)  # fmt: skip
 @pytest.mark.parametrize(("state", "event"), list(product(TABLE, EVENTS)))
 def test_every_pair_of_the_order_machine(orders, state, event):
     order = made(state, "10" if event == "rest" else "4" if event == "part" else "0")
@@ -337,6 +341,7 @@ def test_every_pair_of_the_order_machine(orders, state, event):
     assert line.rule
 
 
+@pytest.mark.rule("OL-90", "OL-91")
 @given(
     steps=st.lists(
         st.tuples(st.sampled_from(EVENTS), st.integers(0, 12), st.booleans()), max_size=40

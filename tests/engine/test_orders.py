@@ -97,12 +97,14 @@ def test_a_rule_names_an_error_by_its_class(name):
     assert issubclass(error_class(name), MqdError)
 
 
+@pytest.mark.rule("OL-02")
 @pytest.mark.parametrize("filled", ["10", "10.000000001", "9.9999999999"])
 def test_an_order_is_filled_when_nothing_worth_a_share_is_missing(machine, filled):
     order = ORDER._replace(state="SUBMITTED", broker_order_id="b", filled_qty=Decimal(filled))
     assert machine.apply(order, "filled", 9, TransactionLog()).state == "FILLED"
 
 
+@pytest.mark.rule("OL-03")
 def test_a_billionth_of_a_share_is_worth_waiting_for(machine):
     order = ORDER._replace(
         state="SUBMITTED", broker_order_id="b", qty=Decimal("0.123456789"),
@@ -114,6 +116,7 @@ def test_a_billionth_of_a_share_is_worth_waiting_for(machine):
 # --------------------------------------------------------------------------- through the desk
 
 
+@pytest.mark.rule("OL-01", "OL-02")
 def test_the_life_of_an_order_in_its_log(bench):
     order_id = bench.holding()
     assert transitions(bench) == [
@@ -126,6 +129,7 @@ def test_the_life_of_an_order_in_its_log(bench):
     assert order.broker_order_id == f"b-{order_id}"
 
 
+@pytest.mark.rule("OL-02", "OL-91")
 def test_case_25_a_fill_before_the_acknowledgement(bench):
     order_id = bench.entry()
     bench.fill(order_id)
@@ -135,6 +139,7 @@ def test_case_25_a_fill_before_the_acknowledgement(bench):
     assert not bench.incidents()
 
 
+@pytest.mark.rule("OL-81", "OL-91")
 def test_the_first_broker_id_stands(bench):
     """A stale acknowledgement changes nothing, its id included."""
     order_id = bench.entry()
@@ -147,6 +152,7 @@ def test_the_first_broker_id_stands(bench):
     assert bench.order(order_id).broker_order_id == before.broker_order_id
 
 
+@pytest.mark.rule("OL-84", "DL-02")
 def test_a_broken_invariant_halts_the_desk_and_leaves_the_order(bench):
     order_id = bench.entry()
     bench.ack(order_id)
@@ -161,6 +167,7 @@ def test_a_broken_invariant_halts_the_desk_and_leaves_the_order(bench):
     assert bench.held() == 2
 
 
+@pytest.mark.rule("OL-85", "DL-02", "DESK_HALTED")
 def test_a_halted_desk_cancels_entries_and_sends_no_exit(bench):
     """Decision 36: HALTED by an invariant sends nothing but cancels of entries."""
     order_id = bench.entry()
@@ -175,6 +182,7 @@ def test_a_halted_desk_cancels_entries_and_sends_no_exit(bench):
     assert bench.check_codes() == ("DESK_HALTED",)
 
 
+@pytest.mark.rule("OL-02", "DL-01")
 def test_a_fill_without_the_brokers_id_is_booked_and_reduces_the_desk(bench):
     order_id = bench.entry()
     bench.fill(order_id, broker="")
@@ -186,6 +194,7 @@ def test_a_fill_without_the_brokers_id_is_booked_and_reduces_the_desk(bench):
     assert bench.held() == Decimal("5.025")
 
 
+@pytest.mark.rule("OL-90", "DL-01", "STOP_LOSS")
 def test_case_42_a_late_fill_is_booked_and_can_be_sold_while_entries_stop(bench):
     order_id = bench.entry()
     bench.ack(order_id)
@@ -212,6 +221,7 @@ def test_case_42_a_late_fill_is_booked_and_can_be_sold_while_entries_stop(bench)
     assert decision.outcome == "NO_TRADE"  # today's one trade is used up, late or not
 
 
+@pytest.mark.rule("DL-01", "DESK_NOT_ACTIVE")
 def test_entries_stop_after_an_incident(edited, make_bench):
     desk = make_bench(edited(values={"max_trades_per_day": "5"}))
     order_id = desk.entry()
@@ -238,6 +248,7 @@ def test_a_late_fill_takes_back_the_trade_that_was_given_back(bench):
     assert facts.entries_today == 1
 
 
+@pytest.mark.rule("OL-05", "OL-06", "OL-07", "OL-09")
 @pytest.mark.parametrize(
     "ending", ["cancelled", "rejected", "expired", "not_found"]
 )  # fmt: skip
@@ -264,6 +275,7 @@ def test_an_entry_of_yesterday_gives_nothing_back_today(bench):
     assert bench.state.strategies[bench.strategy].entries_today == 0
 
 
+@pytest.mark.rule("OL-08")
 def test_a_lost_outcome_keeps_the_order_working(bench):
     """Case 3: not proved is not rejected; entries on the symbol stay blocked."""
     order_id = bench.entry()
@@ -354,6 +366,7 @@ def test_an_execution_that_cannot_be_is_not_booked_and_kills_nothing(bench, qty,
     assert bench.order(order_id).state == "PENDING_CANCEL"  # a desk that reduces asks it back
 
 
+@pytest.mark.rule("OL-04", "DL-01", "DL-90")
 def test_an_incident_asks_every_working_entry_back_once(bench):
     """REDUCING opens nothing, and an entry that still works would."""
     order_id = bench.entry()
@@ -371,6 +384,7 @@ def test_an_incident_leaves_working_exits_alone(bench):
     assert bench.order(exit_id).state == "PENDING"
 
 
+@pytest.mark.rule("OL-10")
 def test_case_41_a_fill_that_crosses_the_cancel_wins(bench):
     order_id = bench.entry()
     bench.ack(order_id)

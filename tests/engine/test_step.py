@@ -65,6 +65,7 @@ def test_every_regular_bar_leaves_one_record_per_strategy(edited, make_bench):
         assert {each.rules_digest for each in outcome.decisions} == {bench.engine.book.digest}
 
 
+@pytest.mark.rule("OUTSIDE_WINDOW", "PRICE_ABOVE_THRESHOLD", "VWAP_WARMING_UP")
 def test_a_record_holds_every_true_code_and_the_facts_read(bench):
     bench.open()
     bench.bar(0, 100.0)
@@ -80,6 +81,7 @@ def test_a_record_holds_every_true_code_and_the_facts_read(bench):
     assert facts["session.time_to_close"] == 389 * 60
 
 
+@pytest.mark.rule("VWAP_UNAVAILABLE")
 def test_a_bar_without_volume_counts_and_adds_nothing(bench):
     bench.open()
     bench.bar(0, 100.0, volume=0.0)
@@ -93,6 +95,10 @@ def test_a_bar_without_volume_counts_and_adds_nothing(bench):
 NAN = float("nan")
 
 
+@pytest.mark.rule(
+    "HIGH_BELOW_LOW", "PRICE_NOT_POSITIVE", "SYMBOL_NOT_TRADED", "VALUE_MISSING",
+    "VOLUME_NEGATIVE",
+)  # fmt: skip
 @pytest.mark.parametrize(
     ("values", "code"),
     [
@@ -116,19 +122,22 @@ def test_a_bar_that_cannot_be_trusted_is_set_aside(bench, values, code):
     assert encode(bench.state.strategies[bench.strategy].accumulators) == facts
 
 
+@pytest.mark.rule("EXTENDED_HOURS", "OFF_THE_MINUTE", "OUT_OF_ORDER")
 def test_a_bar_at_the_wrong_time_is_set_aside(bench):
     bench.warm()
     late = bench.made(bench.ten, 99.5)
     half = late._replace(start_ns=late.start_ns + 30 * NS_PER_S, at_ns=late.at_ns + 30 * NS_PER_S)
     for bar, code in [
         (half, "OFF_THE_MINUTE"), (bench.made(3, 99.5), "OUT_OF_ORDER"),
-        (bench.made(bench.ten - 1, 99.5), "OUT_OF_ORDER"), (bench.made(390, 99.5), "EXTENDED_HOURS"),
+        (bench.made(bench.ten - 1, 99.5), "OUT_OF_ORDER"),
+        (bench.made(390, 99.5), "EXTENDED_HOURS"),
     ]:  # fmt: skip
         (note,) = bench.take(bar).notes
         assert note.codes == (code,)
     assert bench.sent(bench.take(late))
 
 
+@pytest.mark.rule("EXTENDED_HOURS")
 def test_a_bar_before_the_open_feeds_nothing(bench):
     bench.open()
     bench.state.session.is_open = False
@@ -181,6 +190,7 @@ def test_an_exit_sells_what_is_held_at_market(bench):
     assert bench.decision().outcome == "EXIT"
 
 
+@pytest.mark.rule("FORCE_FLAT", "MEAN_REVERSION", "STOP_LOSS")
 @pytest.mark.parametrize(
     ("minute", "close", "expected"),
     [
@@ -202,6 +212,7 @@ def test_decision_21_the_first_true_exit_acts_and_all_are_recorded(bench, minute
         assert not outcome.commands
 
 
+@pytest.mark.rule("STOP_LOSS")
 def test_the_highest_price_that_stops_and_the_one_above(bench):
     """99.5 * (1 - 0.003) = 99.2015."""
     bench.holding()
@@ -211,6 +222,7 @@ def test_the_highest_price_that_stops_and_the_one_above(bench):
     assert codes(bench, "exits") == ["STOP_LOSS"]
 
 
+@pytest.mark.rule("FORCE_FLAT")
 def test_case_126_the_flat_comes_before_an_early_close(bench):
     bench.open(minutes=210)
     bench.warm()
@@ -221,6 +233,7 @@ def test_case_126_the_flat_comes_before_an_early_close(bench):
     assert codes(bench, "exits") == ["FORCE_FLAT"]
 
 
+@pytest.mark.rule("ALREADY_IN_POSITION")
 def test_a_bar_that_exits_never_enters(edited, make_bench):
     """The stop at 99.0 is also a dip to buy; the next bar may, this one may not."""
     bench = make_bench(edited(values=FIVE_TRADES))
@@ -235,6 +248,7 @@ def test_a_bar_that_exits_never_enters(edited, make_bench):
     assert bench.decision().outcome == "ENTER"
 
 
+@pytest.mark.rule("EXIT_WORKING")
 def test_case_38_an_exit_waits_while_one_works(bench):
     bench.holding()
     exit_id = bench.sent(bench.bar(bench.ten + 1, 99.0))
@@ -325,6 +339,9 @@ NOTIONAL = "value: 1000\n    min: 10\n    max: 5000\n"
 STOP = "stop_loss: bar.close * (1 - stop_loss_pct)"
 
 
+@pytest.mark.rule(
+    "NOTIONAL_ABOVE_LIMIT", "QTY_ABOVE_LIMIT", "STOP_LOSS_MISSING", "STOP_LOSS_NOT_BELOW_PRICE",
+)  # fmt: skip
 @pytest.mark.parametrize(
     ("edit", "refused"),
     [
@@ -350,6 +367,7 @@ def test_a_check_refuses_and_names_itself(edited, make_bench, edit, refused):
     assert not bench.incidents()
 
 
+@pytest.mark.rule("QTY_NOT_POSITIVE")
 def test_a_size_of_nothing_is_refused_by_the_check_too(bench):
     bench.open()
     state = bench.state
@@ -361,6 +379,7 @@ def test_a_size_of_nothing_is_refused_by_the_check_too(bench):
         assert ("QTY_NOT_POSITIVE" in checks.true_codes(mask)) is refused
 
 
+@pytest.mark.rule("MAX_OPEN_POSITIONS", "ORDER_WORKING")
 def test_an_order_that_works_blocks_the_next_entry(edited, make_bench):
     bench = dipped(edited(values=FIVE_TRADES), make_bench)
     bench.bar(bench.ten + 1, 99.4)
@@ -368,6 +387,7 @@ def test_an_order_that_works_blocks_the_next_entry(edited, make_bench):
     assert bench.check_codes() == ("ORDER_WORKING", "MAX_OPEN_POSITIONS")
 
 
+@pytest.mark.rule("POSITION_OPEN")
 def test_a_position_blocks_another_strategys_entry_on_the_symbol(edited, make_bench):
     """Decision 27: one position per symbol, whoever holds it."""
     two = {LIMITS: {"value: 1\n    min: 1\n    max: 10\n": "value: 2\n    min: 1\n    max: 10\n"}}
@@ -384,6 +404,7 @@ def test_a_position_blocks_another_strategys_entry_on_the_symbol(edited, make_be
     assert checks.true_codes(second.checks) == ("POSITION_OPEN",)
 
 
+@pytest.mark.rule("MAX_OPEN_POSITIONS")
 @pytest.mark.parametrize("filled", [False, True])
 @pytest.mark.parametrize("most", [1, 2])
 def test_case_99_an_entry_on_its_way_counts_as_a_position(edited, make_bench, filled, most):
@@ -400,6 +421,7 @@ def test_case_99_an_entry_on_its_way_counts_as_a_position(edited, make_bench, fi
     assert bench.check_codes() == (() if most == 2 else ("MAX_OPEN_POSITIONS",))
 
 
+@pytest.mark.rule("ORDER_COUNT_REACHED")
 def test_so_many_orders_a_session(edited, make_bench):
     bench = make_bench(edited({LIMITS: {"value: 40": "value: 2"}}))
     bench.warm()
@@ -419,6 +441,7 @@ def test_the_count_of_orders_never_refuses_an_exit(edited, make_bench):
     assert bench.state.desk.orders_today == 4
 
 
+@pytest.mark.rule("SESSION_INCOMPLETE")
 @pytest.mark.parametrize(
     ("profile", "expected"),
     [("backtest", "ENTER"), ("samples", "ENTER"), ("practice", "ENTER"), ("paper", "REFUSED")],
@@ -447,6 +470,7 @@ def test_an_incomplete_session_blocks_no_exit(shipped, make_bench):
     assert bench.decision().outcome == "EXIT"
 
 
+@pytest.mark.rule("STRATEGY_DISABLED")
 @pytest.mark.parametrize(
     ("status", "profile", "trades"),
     [("paper", "backtest", True), ("paper", "live", False), ("live", "live", True)],
@@ -474,6 +498,7 @@ def lose(bench, price):
     bench.fill(exit_id, price=price)
 
 
+@pytest.mark.rule("DAILY_LOSS_LIMIT_HIT", "daily_loss_limit")
 @pytest.mark.parametrize(
     ("price", "trips"), [("97.5101", False), ("97.50995024875621890547263682", True)]
 )
@@ -503,6 +528,7 @@ def test_a_gain_of_the_same_size_trips_nothing(bench):
     assert not protections(bench)
 
 
+@pytest.mark.rule("daily_loss_limit")
 def test_a_loss_on_paper_trips_the_desks_limit_and_exits_go_on(bench):
     bench.holding()
     outcome = bench.bar(bench.ten + 1, 97.0)
@@ -511,6 +537,7 @@ def test_a_loss_on_paper_trips_the_desks_limit_and_exits_go_on(bench):
     assert bench.decision().outcome == "EXIT"
 
 
+@pytest.mark.rule("daily_loss_limit")
 def test_decision_39_a_tripped_limit_stays_for_the_rest_of_the_session(edited, make_bench):
     """Even when the loss comes back, entries stay blocked until the close and not beyond."""
     bench = make_bench(edited(values=FIVE_TRADES))
@@ -566,6 +593,7 @@ def test_a_lock_of_some_minutes_is_half_open_and_trips_again(edited, make_bench)
     assert starts == [1, 9, 14]
 
 
+@pytest.mark.rule("OUTSIDE_WINDOW", "time_window")
 @pytest.mark.parametrize(
     ("minute", "blocked"), [(28, True), (29, False), (118, False), (119, True)]
 )
@@ -580,6 +608,7 @@ def test_the_entry_window_is_half_open(bench, minute, blocked):
     assert (bench.decision().outcome == "ENTER") is not blocked
 
 
+@pytest.mark.rule("time_window")
 def test_the_window_protects_where_a_strategy_forgot_it(edited, make_bench):
     window = "OUTSIDE_WINDOW:\n    when: clock.time not in trade_window\n"
     always = "OUTSIDE_WINDOW:\n    when: clock.time not in trade_window and session.bars < 0\n"
@@ -593,6 +622,7 @@ def test_the_window_protects_where_a_strategy_forgot_it(edited, make_bench):
     assert not bench.decision().checks
 
 
+@pytest.mark.rule("daily_loss_limit", "time_window")
 def test_case_119_no_protection_blocks_an_exit(bench):
     """Decision 8: outside the window and with every lock tripped, the stop still goes out."""
     bench.holding()

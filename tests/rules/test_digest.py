@@ -101,7 +101,7 @@ def test_spaces_inside_expressions_do_not_count(folder, before: str) -> None:
         ("status: paper", 'status: "paper"'),
         ("  symbol: SPY\n  timeframe: 1Min\n", "  timeframe: 1Min\n  symbol: SPY\n"),
         ("vwap is unknown", "vwap is not known"),
-        ("bar.close * (1 - stop_loss_pct)\n\nexits", "bar.close * (1.000 - stop_loss_pct)\n\nexits"),
+        ("loss: bar.close * (1 - stop", "loss: bar.close * (1.000 - stop"),
         ("    when: position.is_open", "    when: >-\n      position.is_open"),
     ],
 )  # fmt: skip
@@ -396,8 +396,9 @@ def test_a_run_with_changes_does_not_hide_what_is_wrong_in_the_files(folder) -> 
 
 def second_strategy(folder) -> None:
     """Another strategy beside the shipped one, the only one to read a limit of its own."""
-    folder.replace(LIMITS, "  daily_loss_usd:", "  other_usd:\n    value: 3\n    min: 1\n"
-                   "    max: 4\n    unit: usd\n    because: Of the other one.\n  daily_loss_usd:")  # fmt: skip
+    limit = "value: 3\n    min: 1\n    max: 4\n    unit: usd\n    because: No.\n"
+    first = "  daily_loss_usd:"
+    folder.replace(LIMITS, first, f"  other_usd:\n    {limit}{first}")
     text = folder.text(STRATEGY).replace(f"strategy: {ID}", "strategy: other")
     text = text.replace("{value: limits.daily_loss_usd}", "{value: limits.other_usd}")
     folder.write("strategies/other.yaml", text)

@@ -50,7 +50,7 @@ class KeptJournal(MemoryJournal):
         self.pairs.append((event, outcome))
 
     def until(self, count: int, *, opened: bool = False) -> KeptJournal:
-        """The journal as a crash after `count` events left it; `opened`: in the midst of the next."""
+        """The journal a crash left after `count` events; `opened`: in the midst of the next."""
         part = KeptJournal()
         part._rules = dict(self._rules)
         for event, outcome in self.pairs[:count]:
@@ -119,10 +119,9 @@ class Desks:
 def write_bars(path: Path, rows: list[tuple[str, str, float, float]]) -> Path:
     """Rows of symbol, start, price and volume, flat bars all."""
     lines = ["symbol,ts,open,high,low,close,volume"]
-    lines += [
-        f"{symbol},{start},{price - 0.01:.2f},{price + 0.02:.2f},{price - 0.03:.2f},{price:.2f},{volume}"
-        for symbol, start, price, volume in rows
-    ]
+    for symbol, start, price, volume in rows:
+        values = (price - 0.01, price + 0.02, price - 0.03, price)
+        lines.append(",".join([symbol, start, *(f"{each:.2f}" for each in values), f"{volume}"]))
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
 
@@ -145,9 +144,7 @@ def busy_rows(symbol: str = "SPY") -> list[tuple[str, str, float, float]]:
     ]
     del rows[20]  # a gap
     rows.insert(30, rows[30])  # printed twice
-    rows += [
-        (symbol, start, 99.42, 10.0) for start in minutes_from("2024-10-07T19:51:00Z", 9)
-    ]
+    rows += [(symbol, start, 99.42, 10.0) for start in minutes_from("2024-10-07T19:51:00Z", 9)]
     rows.append((symbol, "2024-10-07T20:05:00Z", 99.9, 7.0))
     rows += [
         (symbol, start, price, 10.0)

@@ -50,7 +50,7 @@ def test_the_day_has_something_to_lose(desks):
 
 
 def test_case_76_a_restart_after_any_event_changes_nothing(desks):
-    """Whatever the last durable event was: between a command and its replies, at a session's edge."""
+    """Whatever came last: a command without its replies, a reply, a session's edge."""
     journal, state = desks.whole()
     for count in range(len(journal.pairs) + 1):
         part = journal.until(count)
@@ -72,15 +72,11 @@ def test_a_crash_in_the_midst_of_any_event_changes_nothing(desks):
 
 def test_case_140_a_restart_after_every_bar_changes_nothing(desks):
     journal, state = desks.whole()
-    stopped = KeptJournalOf(journal)
+    stopped = journal.until(0)
     for _ in range(len(list(desks.feed.events())) + 1):
         desks.start(stopped, most=1)
     assert stopped.log() == journal.log()
     assert states(stopped, desks).hash() == state.hash()
-
-
-def KeptJournalOf(journal):  # noqa: N802  # an empty one of the same kind
-    return journal.until(0)
 
 
 def test_a_crash_right_after_a_restart_and_again(desks):
@@ -156,7 +152,7 @@ def first_with(journal, wanted) -> int:
 
 def test_a_changed_outcome_is_refused_and_named(desks):
     journal, _ = desks.whole()
-    place = first_with(journal, lambda event, outcome: bool(outcome.decisions))
+    place = first_with(journal, lambda _, outcome: bool(outcome.decisions))
     event, outcome = journal.pairs[place]
     lie = outcome._replace(decisions=(outcome.decisions[0]._replace(no_trade=0),))
     journal.pairs[place] = (event, lie)
@@ -166,8 +162,8 @@ def test_a_changed_outcome_is_refused_and_named(desks):
 
 def test_an_outcome_where_there_was_none_is_refused(desks):
     journal, _ = desks.whole()
-    place = first_with(journal, lambda event, outcome: not any(outcome))
-    decided = first_with(journal, lambda event, outcome: bool(outcome.decisions))
+    place = first_with(journal, lambda _, outcome: not any(outcome))
+    decided = first_with(journal, lambda _, outcome: bool(outcome.decisions))
     journal.pairs[place] = (journal.pairs[place][0], journal.pairs[decided][1])
     with pytest.raises(JournalError, match=f"^event {place + 1} "):
         list(replay(journal.until(len(journal.pairs)), desks.engine))
@@ -254,7 +250,7 @@ class CrashAfter:
     def __init__(self, count: int) -> None:
         self.left = count
 
-    def saw(self, event: Event, outcome: Outcome, state: DeskState) -> None:
+    def saw(self, event: Event, outcome: Outcome, state: DeskState) -> None:  # noqa: ARG002  # the port's names
         self.left -= 1
         if self.left <= 0:
             raise Crash

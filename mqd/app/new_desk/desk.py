@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Final
 
 from mqd import __version__
+from mqd.app.pages import beside_the_rules
 from mqd.ground.errors import SettingsError
+from mqd.publish.beside import Command
 from mqd.publish.pages import write_pages
 from mqd.rules.find import shipped
 from mqd.rules.validate import load_rules
@@ -32,8 +34,10 @@ WRITTEN: Final = {
 _OURS_ALONE: Final = ("config", "docs", "rules", "schemas", "tests")
 
 
-def make_desk(folder: Path) -> list[str]:
+def make_desk(folder: Path, commands: tuple[Command, ...] = ()) -> list[str]:
     """Make a new desk in `folder`, all of it or nothing; the names of the files made.
+
+    `commands` describe the command line, for its page.
 
     Raises:
         SettingsError: one of the files is there already, or the folder cannot be written.
@@ -42,29 +46,31 @@ def make_desk(folder: Path) -> list[str]:
     try:
         if folder.exists() and not folder.is_dir():
             raise SettingsError(f"{folder} is a file; `mqd init` takes a folder")
+        _refuse_what_is_there(folder)
         # On the same disk as the desk will be, so that moving it there is one renaming.
         beside = folder if folder.is_dir() else _nearest_folder(folder)
         with TemporaryDirectory(prefix=".mqd-init-", dir=beside) as work:
             desk = Path(work) / "desk"
-            names = _build(desk)
-            _refuse_what_is_there(folder, names, Path(work))
+            names = _build(desk, commands)
             _move(desk, folder, names)
     except OSError as error:
         raise SettingsError(f"cannot make a desk in {folder}: {error.strerror}") from error
     return names
 
 
-def _build(desk: Path) -> list[str]:
+def _build(desk: Path, commands: tuple[Command, ...]) -> list[str]:
     """The whole desk in a folder of its own; the names of its files, sorted."""
     for name in SHIPPED:
         _copy(shipped(name), desk / name)
-    pages = write_pages(load_rules(desk / "rules"), desk / "docs")
-    texts = {
-        "MQD_VERSION": __version__,
-        "MQD_PAGES": _page_list(desk / "docs", pages),
-    }
     for name, template in WRITTEN.items():
-        _write(desk / name, (TEMPLATES / template).read_text(encoding="utf-8"), texts)
+        text = (TEMPLATES / template).read_text(encoding="utf-8")
+        _write(desk / name, text.replace("MQD_VERSION", __version__))
+    # Last, because the pages tell of the tests too.
+    book, docs = load_rules(desk / "rules"), desk / "docs"
+    pages = write_pages(book, docs, beside_the_rules(book, docs, commands))
+    front = docs / "index.md"
+    text = front.read_text(encoding="utf-8")
+    _write(front, text.replace("MQD_PAGES", _page_list(docs, pages)))
     return sorted(path.relative_to(desk).as_posix() for path in desk.rglob("*") if path.is_file())
 
 
@@ -77,11 +83,9 @@ def _copy(source: Path, target: Path) -> None:
             shutil.copyfile(path, copy)
 
 
-def _write(path: Path, template: str, texts: Mapping[str, str]) -> None:
-    for word, text in texts.items():
-        template = template.replace(word, text)
+def _write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(template, encoding="utf-8", newline="\n")
+    path.write_text(text, encoding="utf-8", newline="\n")
 
 
 def _page_list(docs: Path, pages: Iterable[Path]) -> str:
@@ -102,19 +106,23 @@ def _nearest_folder(folder: Path) -> Path:
     return parent
 
 
-def _refuse_what_is_there(folder: Path, names: Iterable[str], work: Path) -> None:
+def _refuse_what_is_there(folder: Path) -> None:
     """Nothing of somebody else's is touched, and no rule of theirs is mixed with ours.
 
     Raises:
         SettingsError: naming the first thing that is in the way.
     """
-    in_the_way = [folder / name for name in names if os.path.lexists(folder / name)]
+    in_the_way = [folder / name for name in WRITTEN if os.path.lexists(folder / name)]
     for name in _OURS_ALONE:
         path = folder / name
-        in_the_way += sorted(path.iterdir()) if path.is_dir() else []
+        if path.is_dir():
+            in_the_way += path.iterdir()
+        elif os.path.lexists(path):
+            in_the_way.append(path)
     if in_the_way:
-        first = min(path for path in in_the_way if path != work)
-        raise SettingsError(f"{first} is there already; `mqd init` takes a folder without a desk")
+        raise SettingsError(
+            f"{min(in_the_way)} is there already; `mqd init` takes a folder without a desk"
+        )
 
 
 def _move(desk: Path, folder: Path, names: Iterable[str]) -> None:

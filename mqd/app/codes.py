@@ -1,0 +1,90 @@
+"""Every code that the program itself declares: problems, errors, outcomes, feed, broker."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Iterator
+from types import ModuleType
+
+import mqd.rules
+from mqd.app import backtest
+from mqd.brokers import simulated
+from mqd.feeds import mending, recorded
+from mqd.ground import errors
+from mqd.model import decision
+from mqd.publish.meanings import Meaning, meanings_of, source_line
+from mqd.rules.book import RuleBook
+
+_MEND = "`mqd validate-rules` shows the file, the line and how to mend it"
+_NO_ACTION = "nothing: it was mended or noted; look at the feed where it happens often"
+
+FEED_CODES: dict[str, tuple[ModuleType, str]] = {
+    mending.DUPLICATE_ROW: (mending, "Two rows have one symbol and stamp; the last one counts."),
+    mending.OUT_OF_ORDER_ROW: (mending, "A row stands after a later one; the rows were sorted."),
+    mending.NEWEST_FIRST_FILE: (mending, "The file has its newest row first; it was turned over."),
+    mending.FOREIGN_SYMBOL_ROW: (mending, "A row is of a symbol that was not asked for; left out."),
+    recorded.GAP: (recorded, "Minutes are missing inside a session; nothing was made up for them."),
+    recorded.SESSION_STARTS_LATE: (recorded, "The session's first bar is not that of its open."),
+}
+BROKER_CODES: dict[str, str] = {
+    simulated.MARKET_CLOSED: "The order came outside the regular session.",
+    simulated.UNSUPPORTED_ORDER: "The simulated broker takes market day orders only.",
+    simulated.TOO_MANY_ORDERS: "More orders work than the simulated broker takes.",
+    simulated.INSUFFICIENT_QTY: "More was to be sold than is held; there is no selling short.",
+    simulated.SIMULATED_REJECT: "The rehearsal said no, because `reject_every` asked for it.",
+}
+OUTCOME_CODES: dict[str, str] = {
+    decision.NO_TRADE: "A bar was looked at and nothing was to be sent.",
+    decision.ENTER: "Nothing stood against it: an entry order was made.",
+    decision.EXIT: "An exit was true: an order to close the position was made.",
+    decision.REFUSED: "An entry was wanted; a data rule, a protection or a check said no.",
+    decision.EXIT_WAITS: "An exit is due and held back, by an exit on its way or a halted desk.",
+}
+
+
+def every_meaning(book: RuleBook) -> Iterator[Meaning]:
+    """All codes there are: those of the rules first, then those of the program."""
+    yield from meanings_of(book)
+    yield from problem_codes()
+    yield from _errors()
+    for code, means in OUTCOME_CODES.items():
+        then = "`mqd why` shows the last decision with its values"
+        yield Meaning(code, "outcome of a decision", means, source_line(decision, code), then=then)
+    for code, (module, means) in FEED_CODES.items():
+        yield Meaning(code, "data defect", means, source_line(module, code), then=_NO_ACTION)
+    for code, means in BROKER_CODES.items():
+        then = "`mqd journal tail` shows the order and the broker's words"
+        yield Meaning(code, "the broker's refusal", means, source_line(simulated, code), then=then)
+    end = backtest.END_OF_DATA
+    yield Meaning(
+        end, "exit of a back-test", "The bars ended with a position open; it was closed at the "
+        "last close.", source_line(backtest, end), then="give the back-test more bars",
+    )  # fmt: skip
+
+
+def problem_codes() -> Iterator[Meaning]:
+    """Every problem that a rule file can have, by the module that finds it."""
+    seen: set[str] = set()
+    for found in pkgutil.walk_packages(mqd.rules.__path__, f"{mqd.rules.__name__}."):
+        module = importlib.import_module(found.name)
+        codes: dict[str, str] = getattr(module, "CODES", {})
+        for code, means in codes.items():
+            declared = source_line(module, code)
+            if declared and code not in seen:
+                seen.add(code)
+                yield Meaning(code, "problem in a rule file", means, declared, then=_MEND)
+
+
+def _errors() -> Iterator[Meaning]:
+    for name, error in vars(errors).items():
+        if inspect.isclass(error) and issubclass(error, errors.MqdError):
+            group = error.__mro__[1]
+            then = _sentence(group) if group is not Exception else ""
+            yield Meaning(name, "error", _sentence(error), source_line(errors, name), then=then)
+
+
+def _sentence(thing: object) -> str:
+    """The first paragraph of a docstring on one line."""
+    return " ".join((inspect.getdoc(thing) or "").split("\n\n")[0].split())

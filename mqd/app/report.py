@@ -1,0 +1,55 @@
+"""`mqd report daily`: one day of a journal, replayed and summed up."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from mqd.engine.state import DeskState
+from mqd.feeds.calendar import exchange_datetime
+from mqd.ground.errors import SettingsError
+from mqd.ground.times import NS_PER_S
+from mqd.model.event import BarClosed, SessionClosed, SessionOpened
+from mqd.ports.journal import Journal
+from mqd.publish.daily import DailyReport, DayWatch
+from mqd.runtime.replay import replay
+
+_NS_PER_HOUR = 3_600 * NS_PER_S
+
+
+def daily_report(journal: Journal, shown_as: str, date: str | None = None) -> DailyReport:
+    """The report of an exchange date (2024-11-25), by default of the last one with a session.
+
+    Raises:
+        SettingsError: nothing happened at this desk on that day.
+        JournalError: the journal does not replay.
+    """
+    days: list[str] = []
+    watch: DayWatch | None = None
+    state = DeskState()
+    for item in replay(journal):
+        state = item.state
+        if isinstance(item.event, BarClosed | SessionOpened | SessionClosed):
+            day = _date_of(item.event.at_ns // _NS_PER_HOUR)
+            if not days or days[-1] != day:
+                days.append(day)
+        if not days or (date is not None and days[-1] != date):
+            continue
+        if watch is None or watch.date != days[-1]:
+            watch = DayWatch(days[-1])
+        watch.saw(item.event, item.outcome, state, item.engine.book.rules)
+    if watch is None:
+        raise SettingsError(_nothing(shown_as, date, days))
+    return watch.report(shown_as, state.orders)
+
+
+def _nothing(shown_as: str, date: str | None, days: list[str]) -> str:
+    if not days:
+        return f"the journal {shown_as} holds no day yet; start a desk with `mqd run`"
+    known = f"{days[0]} to {days[-1]}" if len(days) > 1 else days[0]
+    return f"--date {date}: the journal {shown_as} holds nothing of that day; it has {known}"
+
+
+@lru_cache(maxsize=1_000)
+def _date_of(hour: int) -> str:
+    """The exchange's date in an hour since 1970; the exchange's offset is whole hours."""
+    return exchange_datetime(hour * _NS_PER_HOUR).date().isoformat()

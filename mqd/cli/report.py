@@ -1,0 +1,94 @@
+"""`mqd report`: what a day was, from the journal."""
+
+from __future__ import annotations
+
+import json
+import re
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mqd.cli.options import JournalOption
+from mqd.ground.errors import SettingsError
+
+if TYPE_CHECKING:
+    from mqd.cli.sections import Section
+
+_SQLITE = "sqlite:///"
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+report = typer.Typer(
+    name="report", help="Reports from the journal: what was done, and why.", no_args_is_help=True
+)
+
+
+class ReportFormat(StrEnum):
+    """How a report is written."""
+
+    markdown = "markdown"
+    text = "text"
+    json = "json"
+
+
+@report.callback()
+def _whole() -> None:
+    """Reports from the journal: what was done, and why."""
+
+
+@report.command("daily")
+def daily(
+    date: Annotated[
+        str | None, typer.Option("--date", metavar="DATE", help="Exchange date. Default: the last.")
+    ] = None,
+    database: JournalOption = None,
+    form: Annotated[
+        ReportFormat | None,
+        typer.Option("--format", help="text, markdown or json. Default: markdown into a file."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Write to this file. Default: stdout.")
+    ] = None,
+) -> None:
+    """One day: trades, P&L, planned against realised risk, why not trading, defects, incidents."""
+    from mqd.app.report import daily_report
+    from mqd.app.run import latest_journal_url
+    from mqd.cli.report_sections import sections_of, title_of
+    from mqd.runtime.clock import SystemClock
+    from mqd.store.journal import open_journal
+
+    if date is not None and not _DATE.fullmatch(date):
+        raise SettingsError(f"--date {date}: expected a date such as 2024-11-25")
+    if out is not None and not out.parent.is_dir():
+        raise SettingsError(f"--out {out}: there is no folder {out.parent}")
+    with open_journal(database or latest_journal_url(), SystemClock(), write=False) as journal:
+        found = daily_report(journal, journal.name.removeprefix(_SQLITE), date)
+    chosen = form or (ReportFormat.text if out is None else ReportFormat.markdown)
+    if chosen is ReportFormat.json:
+        written = json.dumps(found.to_json(), indent=1) + "\n"
+    else:
+        written = _in_words(title_of(found), sections_of(found), chosen, is_file=out is not None)
+    if out is None:
+        typer.echo(written, nl=False)
+        return
+    try:
+        out.write_text(written, encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise SettingsError(f"--out {out}: cannot be written: {error.strerror}") from error
+    typer.echo(f"{out}: the report of {found.date}")
+
+
+def _in_words(title: str, sections: list[Section], form: ReportFormat, *, is_file: bool) -> str:
+    """The report as Markdown, or as it looks on a terminal; colour never goes into a file."""
+    from mqd.cli.console import stdout_console
+    from mqd.cli.sections import as_markdown, print_sections
+
+    if form is ReportFormat.markdown:
+        return as_markdown(title, sections)
+    console = stdout_console()
+    if is_file:
+        console.no_color = True
+    with console.capture() as captured:
+        print_sections(console, title, sections)
+    return "".join(f"{line.rstrip()}\n" for line in captured.get().splitlines())

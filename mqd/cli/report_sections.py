@@ -1,0 +1,147 @@
+"""The daily report in words, section by section."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from mqd.cli.happenings import both_times, clock_of
+from mqd.cli.sections import Section
+from mqd.ground.canonical import decimal_text
+from mqd.ground.times import iso_utc
+from mqd.publish.figures import counts_text, price_text, share_text, signed_usd
+
+if TYPE_CHECKING:
+    from mqd.publish.daily import DailyReport, Idle
+    from mqd.publish.risk import TradeRisk
+
+_CENT = Decimal("0.01")
+_TRADE_COLUMNS = (
+    "Entry ET (UTC)", "Exit ET (UTC)", "Symbol", "Qty", "Entry", "Exit", "P&L USD", "Planned risk",
+    "Beyond plan", "Reason",
+)  # fmt: skip
+
+
+def title_of(found: DailyReport) -> str:
+    """What the report is of."""
+    return f"Daily report, {found.date}"
+
+
+def sections_of(found: DailyReport) -> list[Section]:
+    """The whole report."""
+    return [
+        Section("The day", facts=tuple(_day(found))),
+        _trades(found),
+        *(section for idle in found.idle for section in _idle(idle)),
+        Section("Entries refused", (counts_text(found.refused) or "none",)),
+        Section("Protections", tuple(_tripped(found)) or ("none tripped",)),
+        Section(
+            "Data",
+            facts=(
+                ("defects found by the feed", counts_text(found.defects) or "none"),
+                ("bars set aside", counts_text(found.aside) or "none"),
+            ),
+        ),
+        Section("Incidents", tuple(_incidents(found)) or ("none",)),
+        Section(
+            "The record",
+            facts=(("journal", found.journal), ("rules", ", ".join(found.rules_digests))),
+        ),
+    ]
+
+
+def _day(found: DailyReport) -> Iterator[tuple[str, str]]:
+    count = len(found.trades)
+    yield "session", "closed" if found.sessions_closed else "not closed yet"
+    yield "bars", f"{found.bars_counted:,} counted, {found.bars_aside:,} set aside"
+    won = f", {found.won} won ({share_text(found.won, count)})" if count else ""
+    yield "trades", f"{count}{won}"
+    yield "P&L", f"{signed_usd(found.pnl_usd)} USD"
+    for held in found.open_positions:
+        bought = f"{decimal_text(held.qty)} {held.symbol} bought at {price_text(held.entry_price)}"
+        now = f"last {price_text(held.last_close)}, {signed_usd(held.unrealised_usd)} USD"
+        yield "still open", f"{bought}, {now}"
+    yield "desk state", found.desk_state
+
+
+def _trades(found: DailyReport) -> Section:
+    if not found.trades:
+        return Section("Trades", ("none",))
+    numbers = frozenset(_TRADE_COLUMNS[3:9])
+    rows = tuple(_trade_row(item) for item in found.trades)
+    return Section("Trades", tuple(_risk_sentences(found)), (), _TRADE_COLUMNS, rows, numbers)
+
+
+def _trade_row(item: TradeRisk) -> tuple[str, ...]:
+    trade = item.trade
+    return (
+        _both_clocks(trade.entry_ns), _both_clocks(trade.exit_ns), trade.symbol,
+        decimal_text(trade.qty), price_text(trade.entry_price), price_text(trade.exit_price),
+        signed_usd(trade.pnl_usd), _cents(item.planned_usd), _cents(item.beyond_usd),
+        trade.exit_reason,
+    )  # fmt: skip
+
+
+def _risk_sentences(found: DailyReport) -> Iterator[str]:
+    """Planned against realised risk, in a sentence."""
+    stopped = found.stopped
+    if not stopped.trades:
+        yield "No trade was stopped out: nothing tested the planned risk."
+        return
+    trades = "trade was" if stopped.trades == 1 else "trades were"
+    mean = _cents(stopped.mean_loss_usd)
+    times = "" if stopped.mean_of_plan is None else (
+        f", {stopped.mean_of_plan.quantize(_CENT)} times the planned risk"
+    )  # fmt: skip
+    yield (
+        f"{stopped.trades} {trades} stopped out, {stopped.over_plan} of them beyond the planned "
+        f"risk; they lost {mean} USD on average{times}. A stop is looked at when a bar closes."
+    )
+
+
+def _idle(item: Idle) -> Iterator[Section]:
+    bars = f"{item.bars:,} bars decided, {item.in_window:,} of them inside the entry window"
+    sentences = [f"{bars}: {counts_text(item.outcomes)}. A bar can have several reasons."]
+    for code, reads in item.always:
+        sentences.append(
+            f"Look here: all {item.in_window:,} bars inside the window were blocked by {code}. "
+            f"Either the day was like that, or something is wrong with what it reads: "
+            f"{', '.join(reads)}."
+        )
+    rows = tuple(
+        (reason.code, f"{reason.bars:,}", share_text(reason.bars, item.bars), reason.because)
+        for reason in sorted(item.reasons, key=lambda reason: -reason.bars)
+        if reason.bars
+    )
+    columns = ("Reason", "Bars", "Share", "Because")
+    yield Section(
+        f"Why it did not trade: {item.strategy}", tuple(sentences), (), columns, rows,
+        frozenset({"Bars", "Share"}),
+    )  # fmt: skip
+
+
+def _tripped(found: DailyReport) -> Iterator[str]:
+    for note in found.tripped:
+        yield (
+            f"{note.protection} tripped at {both_times(note.at_ns)}, entries blocked until "
+            f"{both_times(note.until_ns)}"
+        )
+
+
+def _incidents(found: DailyReport) -> Iterator[str]:
+    for note in found.incidents:
+        yield f"{both_times(note.at_ns)} {note.severity} {note.error}: {note.message}"
+    for change in found.desk_changes:
+        yield (
+            f"{both_times(change.at_ns)} the desk went from {change.from_state} to "
+            f"{change.to_state} ({change.rule})"
+        )
+
+
+def _both_clocks(at_ns: int) -> str:
+    return f"{clock_of(at_ns)} ({iso_utc(at_ns)[11:16]}Z)"
+
+
+def _cents(amount: Decimal | None) -> str:
+    return "-" if amount is None else f"{amount.quantize(_CENT)}"

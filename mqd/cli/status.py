@@ -1,0 +1,141 @@
+"""`mqd status`: how the desk stands, from its journal; works while the desk runs."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import typer
+
+from mqd.cli.options import FormatOption, JournalOption, TableFormat
+
+if TYPE_CHECKING:
+    from mqd.cli.sections import Section
+    from mqd.publish.status import DeskStatus, ProtectionStatus
+
+_SQLITE = "sqlite:///"
+
+
+def status(database: JournalOption = None, form: FormatOption = TableFormat.text) -> None:
+    """Show the desk's state, positions, working orders, protections and today's results."""
+    from mqd.app.run import latest_journal_url
+    from mqd.app.status import desk_status
+    from mqd.cli.console import print_trimmed, stdout_console
+    from mqd.cli.sections import print_sections
+    from mqd.runtime.clock import SystemClock
+    from mqd.store.journal import open_journal
+
+    with open_journal(database or latest_journal_url(), SystemClock(), write=False) as journal:
+        found = desk_status(journal, journal.name.removeprefix(_SQLITE))
+    if form is TableFormat.json:
+        typer.echo(json.dumps(found.to_json(), indent=1))
+        return
+    console = stdout_console()
+    title = f"The desk is {found.desk_state}, profile {found.profile}"
+    print_trimmed(console, lambda: print_sections(console, title, _sections(found)))
+
+
+def _sections(found: DeskStatus) -> list[Section]:
+    from mqd.cli.sections import Section
+
+    return [
+        Section("Now", facts=tuple(_now(found))),
+        _positions(found),
+        _working(found),
+        _protections(found),
+        _strategies(found),
+        Section(
+            "The record",
+            facts=(
+                ("journal", found.journal),
+                ("events", f"{found.events:,}"),
+                ("rules", found.rules_digest),
+            ),
+        ),
+    ]
+
+
+def _now(found: DeskStatus) -> list[tuple[str, str]]:
+    from mqd.cli.happenings import both_times
+    from mqd.ground.units import PRICE
+    from mqd.publish.figures import counts_text, exact, fact_text, signed_usd
+    from mqd.publish.recorded_values import finite
+
+    bar = found.last_bar
+    last = "none yet"
+    if bar is not None:
+        close = fact_text(finite(bar.close), PRICE)
+        last = f"{both_times(bar.at_ns)}, {bar.symbol} {close}"
+    pnl, realised = signed_usd(exact(found.pnl_usd)), signed_usd(found.realised_usd)
+    word = "open" if found.session_is_open else "closed"
+    return [
+        ("session", f"{found.session}, {word}" if found.session else "none yet"),
+        ("last bar", last),
+        ("P&L of the session", f"{pnl} USD, of it realised {realised} USD"),
+        ("data defects", counts_text(found.defects) or "none in this session"),
+        ("bars set aside", counts_text(found.aside) or "none in this session"),
+    ]
+
+
+def _positions(found: DeskStatus) -> Section:
+    from mqd.cli.sections import Section
+    from mqd.ground.canonical import decimal_text
+    from mqd.publish.figures import price_text, signed_usd
+
+    columns = ("Symbol", "Strategy", "Qty", "Entry", "Last", "Unrealised USD")
+    rows = tuple(
+        (held.symbol, held.strategy, decimal_text(held.qty), price_text(held.entry_price),
+         price_text(held.last_close), signed_usd(held.unrealised_usd))
+        for held in found.positions
+    )  # fmt: skip
+    said = () if rows else ("none",)
+    return Section("Positions", said, columns=columns, rows=rows, numbers=frozenset(columns[2:]))
+
+
+def _working(found: DeskStatus) -> Section:
+    from mqd.cli.happenings import both_times
+    from mqd.cli.sections import Section
+    from mqd.ground.canonical import decimal_text
+
+    columns = ("Order", "State", "Side", "Qty", "Filled", "Since")
+    rows = tuple(
+        (order.client_order_id, order.state, order.side, decimal_text(order.qty),
+         decimal_text(order.filled_qty), both_times(order.created_ns))
+        for order in found.working
+    )  # fmt: skip
+    said = () if rows else ("none",)
+    numbers = frozenset({"Qty", "Filled"})
+    return Section("Working orders", said, columns=columns, rows=rows, numbers=numbers)
+
+
+def _protections(found: DeskStatus) -> Section:
+    from mqd.cli.sections import Section
+
+    rows = tuple(
+        (item.protection, _state_text(item), item.to_go or "-",
+         ", ".join(f"{shown.name} {shown.text}" for shown in item.watches))
+        for item in found.protections
+    )  # fmt: skip
+    said = () if rows else ("none in these rules",)
+    return Section("Protections", said, (), ("Protection", "State", "To go", "Watches"), rows)
+
+
+def _state_text(item: ProtectionStatus) -> str:
+    from mqd.cli.happenings import both_times
+
+    if item.until_ns is not None:
+        return f"{item.state} until {both_times(item.until_ns)}"
+    return "blocking entries now" if item.state == "blocking" else item.state
+
+
+def _strategies(found: DeskStatus) -> Section:
+    from mqd.cli.sections import Section
+    from mqd.publish.figures import signed_usd
+
+    columns = ("Strategy", "Status", "May trade", "Entries", "Realised USD")
+    rows = tuple(
+        (item.strategy, item.status, "yes" if item.enabled else "no", str(item.entries_today),
+         signed_usd(item.pnl_today_usd))
+        for item in found.strategies
+    )  # fmt: skip
+    return Section("Strategies today", (), (), columns, rows, frozenset(columns[3:]))

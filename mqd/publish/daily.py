@@ -1,0 +1,224 @@
+"""One day at the desk, summed up from its journal: what it did, what it risked, why it did not."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from mqd.engine.state import DeskState
+from mqd.ground.canonical import decimal_text
+from mqd.ground.times import iso_utc
+from mqd.model.decision import DeskStateChanged, IncidentRaised, Outcome, ProtectionTripped
+from mqd.model.event import Event
+from mqd.model.order import Order
+from mqd.model.position import ZERO
+from mqd.publish.risk import StoppedTrades, TradeRisk, risks, stop_codes, stopped_trades
+from mqd.publish.summary import OpenPosition, Reason, open_positions, ranked, true_codes
+from mqd.publish.tables import trade_row
+from mqd.publish.tally import Tally
+from mqd.rules.book import Condition, RuleBook
+from mqd.rules.expressions import ir
+from mqd.rules.expressions.scope import LIMIT, PARAM
+
+
+class Idle(NamedTuple):
+    """Why one strategy did not trade: its NO-TRADE codes over all bars, and those in its window.
+
+    `always` are the codes that were true on every bar inside the window, with the facts that each
+    reads: either a quiet day, or something is wrong with what they read.
+    """
+
+    strategy: str
+    bars: int
+    in_window: int
+    outcomes: tuple[tuple[str, int], ...]
+    reasons: tuple[Reason, ...]
+    always: tuple[tuple[str, tuple[str, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DailyReport:
+    """Everything a day has to say; money is exact."""
+
+    date: str
+    journal: str
+    rules_digests: tuple[str, ...]
+    sessions_closed: int
+    bars_counted: int
+    bars_aside: int
+    aside: tuple[tuple[str, int], ...]
+    defects: tuple[tuple[str, int], ...]
+    trades: tuple[TradeRisk, ...]
+    stopped: StoppedTrades
+    open_positions: tuple[OpenPosition, ...]
+    idle: tuple[Idle, ...]
+    refused: tuple[tuple[str, int], ...]
+    tripped: tuple[ProtectionTripped, ...]
+    incidents: tuple[IncidentRaised, ...]
+    desk_changes: tuple[DeskStateChanged, ...]
+    desk_state: str
+
+    @property
+    def pnl_usd(self) -> Decimal:
+        """What the trades that ended on this day made."""
+        return sum((item.trade.pnl_usd for item in self.trades), ZERO)
+
+    @property
+    def won(self) -> int:
+        """How many of them made money."""
+        return sum(item.trade.pnl_usd > 0 for item in self.trades)
+
+    def to_json(self) -> dict[str, Any]:
+        """The report for a program: times in UTC, money and prices as exact text."""
+        return {
+            "date": self.date,
+            "journal": self.journal,
+            "rules_digests": list(self.rules_digests),
+            "session_closed": self.sessions_closed > 0,
+            "desk_state": self.desk_state,
+            "bars": {"counted": self.bars_counted, "set_aside": self.bars_aside},
+            "set_aside": dict(self.aside),
+            "data_defects": dict(self.defects),
+            "pnl": decimal_text(self.pnl_usd),
+            "won": self.won,
+            "trades": [_trade_json(item) for item in self.trades],
+            "stopped": _exact_text(self.stopped._asdict()),
+            "open_positions": [_exact_text(item._asdict()) for item in self.open_positions],
+            "why_not_trading": [_idle_json(item) for item in self.idle],
+            "refused_entries": dict(self.refused),
+            "protections_tripped": [_note_json(note) for note in self.tripped],
+            "incidents": [_note_json(note) for note in self.incidents],
+            "desk_changes": [_note_json(note) for note in self.desk_changes],
+        }
+
+
+@dataclass(slots=True)
+class DayWatch:
+    """Watches one day; rules that change in the middle of it are counted apart."""
+
+    date: str
+    tallies: dict[str, tuple[RuleBook, Tally]] = field(default_factory=dict)
+    open: tuple[OpenPosition, ...] = ()
+    desk_state: str = ""
+
+    def saw(self, event: Event, outcome: Outcome, state: DeskState, book: RuleBook) -> None:
+        """Count one event and what it led to."""
+        if book.digest not in self.tallies:
+            self.tallies[book.digest] = (book, Tally())
+        self.tallies[book.digest][1].saw(event, outcome, state)
+        self.open = open_positions(state)
+        self.desk_state = state.state_name
+
+    def report(self, journal: str, orders: Mapping[str, Order]) -> DailyReport:
+        """The day as a report; `orders` are all that the desk ever made."""
+        tallies = [tally for _, tally in self.tallies.values()]
+        trades = tuple(self._risks(orders))
+        return DailyReport(
+            date=self.date,
+            journal=journal,
+            rules_digests=tuple(self.tallies),
+            sessions_closed=sum(tally.sessions_closed for tally in tallies),
+            bars_counted=sum(tally.bars_counted for tally in tallies),
+            bars_aside=sum(tally.bars_aside for tally in tallies),
+            aside=ranked(sum((tally.aside for tally in tallies), Counter())),
+            defects=ranked(sum((tally.defects for tally in tallies), Counter())),
+            trades=trades,
+            stopped=stopped_trades(trades),
+            open_positions=self.open,
+            idle=tuple(self._idle()),
+            refused=ranked(sum((_refused(*each) for each in self.tallies.values()), Counter())),
+            tripped=tuple(note for tally in tallies for note in tally.tripped),
+            incidents=tuple(note for tally in tallies for note in tally.incidents),
+            desk_changes=tuple(note for tally in tallies for note in tally.desk_changes),
+            desk_state=self.desk_state,
+        )
+
+    def _risks(self, orders: Mapping[str, Order]) -> Iterator[TradeRisk]:
+        for book, tally in self.tallies.values():
+            yield from risks(tally.trades, orders, stop_codes(book))
+
+    def _idle(self) -> Iterator[Idle]:
+        for book, tally in self.tallies.values():
+            for name in tally.strategies():
+                yield _idle(tally, book, name)
+
+
+def _idle(tally: Tally, book: RuleBook, name: str) -> Idle:
+    conditions = book.strategy(name).no_trade
+    masks = {mask: count for (strategy, mask), count in tally.blocked.items() if strategy == name}
+    window = sum(1 << bit for bit, rule in enumerate(conditions) if _is_window(rule))
+    inside = {mask: count for mask, count in masks.items() if not mask & window}
+    bars: Counter[str] = Counter()
+    for mask, count in masks.items():
+        bars.update(dict.fromkeys(true_codes(conditions, mask), count))
+    return Idle(
+        strategy=name,
+        bars=sum(masks.values()),
+        in_window=sum(inside.values()),
+        outcomes=ranked({outcome: count for (strategy, outcome), count in tally.outcomes.items()
+                         if strategy == name}),
+        reasons=tuple(Reason(rule.code, bars[rule.code], rule.because) for rule in conditions),
+        always=tuple(
+            (rule.code, _facts(rule))
+            for bit, rule in enumerate(conditions)
+            if inside and all(mask >> bit & 1 for mask in inside)
+        ),
+    )  # fmt: skip
+
+
+def _facts(rule: Condition) -> tuple[str, ...]:
+    """What the condition reads of the world; params and limits cannot be wrong on one day."""
+    return tuple(name.name for name in ir.names(rule.when) if name.kind not in {LIMIT, PARAM})
+
+
+def _is_window(rule: Condition) -> bool:
+    """Whether the condition is about the time of day: then it says when to expect trades."""
+    return any(isinstance(node, ir.InWindow) for node in ir.walk(rule.when))
+
+
+def _refused(book: RuleBook, tally: Tally) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for (data, protections, checks), count in tally.refused.items():
+        codes = [
+            *true_codes(book.blocks_entries.conditions, data),
+            *true_codes([item.trips_when for item in book.protections], protections),
+            *true_codes(book.entry_checks.conditions, checks),
+        ]
+        found.update(dict.fromkeys(codes, count))
+    return found
+
+
+def _trade_json(item: TradeRisk) -> dict[str, Any]:
+    risk = {
+        "stop_loss": item.stop_loss, "planned_risk": item.planned_usd, "lost": item.lost_usd,
+        "beyond_plan": item.beyond_usd,
+    }  # fmt: skip
+    return trade_row(item.trade) | _exact_text(risk) | {"stopped": item.is_stopped}
+
+
+def _idle_json(item: Idle) -> dict[str, Any]:
+    return {
+        "strategy": item.strategy,
+        "bars": item.bars,
+        "in_window": item.in_window,
+        "outcomes": dict(item.outcomes),
+        "no_trade": {reason.code: reason.bars for reason in item.reasons},
+        "always_in_window": [{"code": code, "reads": list(reads)} for code, reads in item.always],
+    }
+
+
+def _exact_text(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: decimal_text(value) if isinstance(value, Decimal) else value
+        for name, value in fields.items()
+    }
+
+
+def _note_json(note: ProtectionTripped | IncidentRaised | DeskStateChanged) -> dict[str, Any]:
+    return {
+        name.removesuffix("_ns"): iso_utc(value) if isinstance(value, int) else value
+        for name, value in note._asdict().items()
+    }

@@ -1,0 +1,194 @@
+"""What every code of the rules means: where it is declared, its formula, its sentence, what to do.
+
+One list for `mqd explain`; it is made from the rule book, so it cannot know less than the desk.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from functools import cache
+from types import ModuleType
+from typing import Any
+
+from mqd.publish.wording import DISPOSITIONS, criterion_text, lasts_text, sources_text
+from mqd.rules.book import Condition, MachineRules, Row, RuleBook, Strategy
+from mqd.rules.check.limits import PREFIX
+from mqd.rules.english import English, value_text
+from mqd.rules.problems import Place
+from mqd.rules.words import events, facts
+from mqd.rules.words.events import MACHINE_EVENTS
+from mqd.rules.words.facts import FACTS
+
+_WHY = "`mqd why` shows a bar on which it was true, with its values"
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """One code: what it is, what it means, where it stands; `then` is what to do next."""
+
+    code: str
+    kind: str
+    means: str
+    declared: str = ""
+    formula: str = ""
+    sentence: str = ""
+    then: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """The meaning for a program; what is not there is null."""
+        return {name: value or None for name, value in asdict(self).items()}
+
+
+def meanings_of(book: RuleBook) -> Iterator[Meaning]:
+    """Everything that has a name in the rules, in the order of the book."""
+    english = English((), book.limits)
+    for strategy in book.strategies:
+        yield from _of_strategy(strategy, English(strategy.params, book.limits))
+    for protection in book.protections:
+        yield _of_condition(
+            protection.trips_when, f"protection of the {protection.scope}", english,
+            f"it blocks entries only ({lasts_text(protection.lasts)}); `mqd status` shows whether "
+            "it is armed", protection.header.because, protection.id,
+        )  # fmt: skip
+    for kind, rules, then in (
+        ("data rule: sets a bar aside", book.sets_aside,
+         "the bar feeds nothing; look at the feed where it happens often"),
+        ("data rule: blocks entries", book.blocks_entries,
+         "the bar counts and may exit; nothing is opened on it"),
+        ("check before an entry leaves", book.entry_checks,
+         "the entry was not sent; `mqd why` shows the order and the values"),
+        ("check before an exit leaves", book.exit_checks,
+         "the exit waits and is looked at again on the next bar"),
+    ):  # fmt: skip
+        for rule in rules.conditions:
+            yield _of_condition(rule, kind, english, then)
+    for machine in (book.order_machine, book.desk_machine):
+        yield from _of_machine(machine, english)
+    yield from _of_numbers(book)
+    for thesis in book.theses:
+        yield Meaning(
+            thesis.header.id, f"thesis, {thesis.status}", thesis.claim, at(thesis.header.place),
+            sentence=f"It is over with {criterion_text(thesis.invalidated_when)}.",
+            then="docs/THESIS_REGISTRY.md shows the evidence; `mqd evidence` records more",
+        )  # fmt: skip
+    for fact in FACTS.values():
+        declared = source_line(facts, fact.name)
+        then = "docs/glossary.md has all facts"
+        yield Meaning(fact.name, f"fact, in {fact.unit.name}", fact.means, declared, then=then)
+
+
+def at(place: Place) -> str:
+    """A place in a rule file as an editor takes it."""
+    return f"{place.file}:{place.line}"
+
+
+def _of_strategy(strategy: Strategy, english: English) -> Iterator[Meaning]:
+    yield Meaning(
+        strategy.id, f"strategy, {strategy.status}", f"{strategy.header.title}: "
+        f"{strategy.header.because}", at(strategy.header.place),
+        then="`mqd why --strategy " + strategy.id + "` shows its last decision",
+    )  # fmt: skip
+    for rule in strategy.no_trade:
+        then = f"nothing: not trading is normal; {_WHY}"
+        yield _of_condition(rule, f"NO-TRADE condition of {strategy.id}", english, then)
+    for rule in strategy.exits:
+        then = f"the first exit that is true closes the position; {_WHY}"
+        yield _of_condition(rule, f"exit of {strategy.id}", english, then)
+    for param in strategy.params:
+        of_limit = f", read from limits.{param.limit}" if param.limit else ""
+        yield Meaning(
+            param.name, f"param of {strategy.id}{of_limit}", value_text(param.value, param.unit),
+            at(param.place), then=f"`mqd backtest --set {param.name}=VALUE` tries another value",
+        )  # fmt: skip
+    for measure in strategy.measures:
+        yield Meaning(
+            measure.name, f"measure of {strategy.id}",
+            f"{measure.function} of {measure.stream} over the {measure.over}", at(measure.place),
+        )  # fmt: skip
+
+
+def _of_condition(
+    rule: Condition, kind: str, english: English, then: str, because: str = "", code: str = ""
+) -> Meaning:
+    counts = "true" if rule.true_if_unknown else "false"
+    return Meaning(
+        code or rule.code,
+        kind,
+        because or rule.because,
+        at(rule.place),
+        rule.text,
+        f"{english.sentence(rule.when)} When that is unknown it counts as {counts}.",
+        then,
+    )
+
+
+def _of_machine(machine: MachineRules, english: English) -> Iterator[Meaning]:
+    for state in machine.states:
+        ends = "; it is never left" if state.is_terminal else ""
+        yield Meaning(state.name, f"state of the {machine.id}{ends}", state.means, at(state.place))
+    for name, means in MACHINE_EVENTS[machine.id].items():
+        rows = ", ".join(row.id for row in machine.rows if name in row.events)
+        declared = source_line(events, name)
+        kind = f"event of the {machine.id}"
+        yield Meaning(name, kind, means, declared, then=f"`mqd explain` its rows: {rows}")
+    for row in machine.rows:
+        yield _of_row(machine, row, english)
+
+
+def _of_row(machine: MachineRules, row: Row, english: English) -> Meaning:
+    sources = sources_text(machine, row).replace("`", "")
+    leads = f"to {row.target}" if row.target else f"{row.disposition}: {_done(row)}"
+    guard = f" when {row.when_text}, else {row.otherwise}" if row.when_text else ""
+    raises = f", raises {row.raises} ({row.severity})" if row.raises else ""
+    guarded = f"Only when {english.condition(row.when)}; else {row.otherwise}." if row.when else ""
+    return Meaning(
+        row.id,
+        f"transition of the {machine.id}",
+        row.because,
+        at(row.place),
+        f"{' or '.join(row.events)}, from {sources}{guard}: {leads}{raises}",
+        guarded,
+        "`mqd journal tail` shows the transitions that were made",
+    )
+
+
+def _done(row: Row) -> str:
+    return DISPOSITIONS.get(row.disposition, "").rstrip(".").lower()
+
+
+def _of_numbers(book: RuleBook) -> Iterator[Meaning]:
+    for limit in book.limits:
+        yield Meaning(
+            PREFIX + limit.name, "limit of the desk",
+            f"{value_text(limit.value, limit.unit)}. {limit.because}", at(limit.place),
+            then="a change of it is a change of the rules: a pull request",
+        )  # fmt: skip
+
+
+def named(code: str, meanings: Iterable[Meaning]) -> tuple[Meaning, ...]:
+    """The meanings of a code; of no such one in another case, or of a limit without `limits.`."""
+    every = tuple(meanings)
+    wanted = code.lower()
+    return tuple(item for item in every if item.code == code) or tuple(
+        item for item in every if item.code.lower() in {wanted, f"{PREFIX}{wanted}"}
+    )
+
+
+def source_line(module: ModuleType, code: str) -> str:
+    """Where a module of the program declares a code, as an editor takes it; empty if it does not.
+
+    A fact of a bar is declared by its last word: `bar.close` as "close".
+    """
+    words = (code, code.rpartition(".")[2])
+    for marks in ((f'"{word}"', f"class {word}(") for word in words):
+        for number, line in enumerate(_lines(module), 1):
+            if any(mark in line for mark in marks):
+                return f"{module.__name__.replace('.', '/')}.py:{number}"
+    return ""
+
+
+@cache
+def _lines(module: ModuleType) -> tuple[str, ...]:
+    return tuple(inspect.getsource(module).splitlines())

@@ -1,0 +1,130 @@
+"""`mqd status`, from journals of sample sessions cut at different moments."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mqd.app.backtest import run_backtest
+from mqd.app.status import desk_status
+from mqd.brokers.simulated import SimulationSettings
+from mqd.feeds.samples import write_samples
+from mqd.ground.errors import SettingsError
+from mqd.rules.changes import Changes
+from mqd.rules.validate import load_rules
+from mqd.store.memory import MemoryJournal
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def mqd(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "mqd", *words],
+        capture_output=True, text=True, check=False, cwd=cwd, env={"PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """A folder in which the samples were run once."""
+    place: Path = tmp_path_factory.mktemp("desk")
+    done = mqd("run", "--db", "desk.db", "--format", "json", cwd=place)
+    assert done.returncode == 0, done.stderr
+    return place
+
+
+@pytest.fixture
+def cut(tmp_path: Path) -> Callable[..., dict[str, Any]]:
+    """The status after the sample bars up to an instant."""
+
+    def status(until: str, **values: str) -> dict[str, Any]:
+        whole, part = tmp_path / "whole.csv", tmp_path / "part.csv"
+        write_samples(whole)
+        lines = whole.read_text(encoding="utf-8").splitlines()
+        kept = [line for line in lines[1:] if line.split(",")[1] < until]
+        part.write_text("\n".join([lines[0], *kept]) + "\n", encoding="utf-8")
+        journal = MemoryJournal()
+        book = load_rules(ROOT / "rules", Changes(values=values))
+        run_backtest(book, [part], SimulationSettings(), journal=journal)
+        return desk_status(journal, "memory").to_json()
+
+    return status
+
+
+def test_a_desk_at_rest(folder: Path) -> None:
+    done = mqd("status", "--db", "desk.db", "--format", "json", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["desk_state"] == "ACTIVE"
+    assert found["positions"] == []
+    assert found["working_orders"] == []
+    assert found["session"] == {"date": "2024-12-02", "is_open": False}
+    assert found["last_bar"]["at"] == "2024-12-02T21:00:00Z"
+    assert found["data_defects"] == {"GAP": 2, "DUPLICATE_ROW": 1}
+    assert found["strategies"][0]["entries_today"] == 1
+    assert [item["protection"] for item in found["protections"]] == [
+        "daily_loss_limit", "time_window",
+    ]  # fmt: skip
+
+
+def test_the_text_names_both_times_and_where_the_record_is(folder: Path) -> None:
+    done = mqd("status", "--db", "desk.db", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert "2024-12-02 16:00 ET (21:00Z)" in done.stdout
+    assert "desk.db" in done.stdout
+    assert "time_window       blocking entries now" in done.stdout
+    assert "\x1b" not in done.stdout
+
+
+def test_a_held_position_with_its_unrealised_result(cut) -> None:
+    found = cut("2024-11-26T15:40:00Z")
+    (held,) = found["positions"]
+    assert held["symbol"] == "SPY"
+    expected = (float(held["last_close"]) - float(held["entry_price"])) * float(held["qty"])
+    assert float(held["unrealised_usd"]) == pytest.approx(expected)
+    assert found["today"]["realised_usd"] == "0"
+    assert found["today"]["pnl_usd"] == pytest.approx(expected)
+
+
+def test_a_tripped_protection_and_an_armed_one(cut) -> None:
+    found = cut("2024-11-26T16:00:00Z", daily_loss_limit_usd="1")
+    tripped = found["protections"][0]
+    assert (tripped["state"], tripped["until"]) == ("tripped", "2024-11-26T21:00:00Z")
+    armed = cut("2024-11-26T16:00:00Z")["protections"][0]
+    assert (armed["state"], armed["until"], armed["to_go"]) == ("armed", None, "8.49 USD")
+
+
+def test_it_works_while_the_desk_runs(tmp_path: Path) -> None:
+    desk = subprocess.Popen(
+        [sys.executable, "-m", "mqd", "run", "--speed", "60", "--db", "desk.db"],
+        cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert desk.stdout is not None
+    try:
+        for line in desk.stdout:
+            if "opened" in line:
+                break
+        done = mqd("status", "--db", "desk.db", "--format", "json", cwd=tmp_path)
+        assert done.returncode in {0, 2}, done.stderr
+        assert done.returncode == 0 or "holds no desk yet" in done.stderr
+        assert desk.poll() is None
+    finally:
+        desk.terminate()
+        desk.communicate(timeout=30)
+
+
+def test_an_empty_journal_is_said_to_be_one() -> None:
+    with pytest.raises(SettingsError, match="holds no desk yet"):
+        desk_status(MemoryJournal(), "memory")
+
+
+def test_no_journal_at_all(tmp_path: Path) -> None:
+    done = mqd("status", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "there is no journal yet" in done.stderr
