@@ -9,6 +9,7 @@ from mqd.feeds.calendar import ExchangeCalendar
 from mqd.feeds.mending import RecordedBars
 from mqd.feeds.recorded import RecordedFeed, read_bars
 from mqd.feeds.samples import sample_bars
+from mqd.ground.errors import SettingsError
 from mqd.rules.book import RuleBook
 
 
@@ -16,8 +17,11 @@ def recorded_feed(paths: Sequence[Path], book: RuleBook) -> RecordedFeed:
     """The feed of these files, or of the shipped sample sessions when there are none.
 
     Raises:
+        SettingsError: no strategy runs, so there is nothing to feed.
         BarsFileError: a file cannot be read, or holds nothing that the strategies trade.
     """
+    if not any(strategy.runs for strategy in book.strategies):
+        raise SettingsError("no strategy runs: each is a draft or retired; set `status: paper`")
     return RecordedFeed(_rows(paths, book), ExchangeCalendar())
 
 

@@ -44,6 +44,8 @@ def beside_the_rules(book: RuleBook, out: Path, commands: tuple[Command, ...] = 
 
 def worked_examples(book: RuleBook) -> dict[str, Example]:
     """A real decision of each strategy that runs, by its id: made by the engine on the samples."""
+    if not any(strategy.runs for strategy in book.strategies):
+        return {}  # nothing decides anything
     keeper = _Keeper(compile_book(book))
     result = run_backtest(book, (), SimulationSettings(), (keeper,))
     keeper.orders = result.state.orders

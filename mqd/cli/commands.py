@@ -9,7 +9,9 @@ from mqd.cli.backtest import backtest
 from mqd.cli.docs import docs
 from mqd.cli.evidence import evidence
 from mqd.cli.explain import explain
+from mqd.cli.init import init
 from mqd.cli.journal import journal
+from mqd.cli.new import new
 from mqd.cli.report import report
 from mqd.cli.run import run
 from mqd.cli.status import status
@@ -34,13 +36,16 @@ def _show_version(wanted: bool) -> None:  # typer hands a flag over by position
 
 @application.callback()
 def _whole(
+    context: typer.Context,
     _version: bool = typer.Option(
         False, "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
     ),
 ) -> None:
     """MiniQuantDesk: a trading desk whose behaviour is declared in reviewed YAML."""
+    context.obj = application  # a command that describes them all finds them here
 
 
+application.command("init")(init)
 application.command("run")(run)
 application.command("backtest")(backtest)
 application.command("why")(why)
@@ -49,5 +54,6 @@ application.command("docs")(docs)
 application.command("evidence")(evidence)
 application.command("explain")(explain)
 application.command("status")(status)
+application.add_typer(new, name="new")
 application.add_typer(report, name="report")
 application.add_typer(journal, name="journal")

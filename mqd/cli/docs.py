@@ -11,6 +11,7 @@ from mqd.cli.options import RulesOption
 
 
 def docs(
+    context: typer.Context,
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; exit 1 when a page is stale.")
     ] = False,
@@ -20,13 +21,12 @@ def docs(
     """Write the generated pages, or check that they still follow the rules."""
     from mqd.app.pages import beside_the_rules
     from mqd.app.settings import rules_folder
-    from mqd.cli.commands import application
     from mqd.cli.describe import described
     from mqd.publish.pages import stale_pages, write_pages
     from mqd.rules.validate import load_rules
 
     book = load_rules(rules_folder(rules))
-    beside = beside_the_rules(book, out, described(application))
+    beside = beside_the_rules(book, out, described(context.find_root().obj))
     if not check:
         for page in write_pages(book, out, beside):
             typer.echo(str(page))

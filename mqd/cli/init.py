@@ -17,16 +17,16 @@ README.md in it says what to edit."""
 
 
 def init(
+    context: typer.Context,
     folder: Annotated[
         Path, typer.Argument(metavar="[DIR]", help="Where. Default: this folder.")
     ] = Path(),
 ) -> None:
     """Start a desk of your own: rules, schemas, config, docs, tests and the CI workflow."""
     from mqd.app.new_desk.desk import make_desk
-    from mqd.cli.commands import application
     from mqd.cli.describe import described
 
-    names = make_desk(folder, described(application))
+    names = make_desk(folder, described(context.find_root().obj))
     typer.echo(f"a new desk of {len(names)} files in {folder.absolute().name}/")
     change = "" if folder.absolute() == Path.cwd() else f"\n  cd {folder}"
     typer.echo(_NEXT.format(change=change))

@@ -46,6 +46,10 @@ class Changes:
             raise SettingsError(_unknown("strategy", self.strategy, strategies))
         kept = [item for item in documents
                 if item.kind != "strategy" or self.strategy in {None, item.id}]  # fmt: skip
+        if self.strategy is not None:
+            # Who names a draft wants to see it run; in a back-test nothing is at stake.
+            kept = [_with(item, ("status",), "paper") if _is_at_rest(item) else item
+                    for item in kept]  # fmt: skip
         if self.symbol is not None:
             if not _SYMBOL.fullmatch(self.symbol):
                 raise SettingsError(f"--symbol {self.symbol!r}: expected a ticker such as SPY")
@@ -69,6 +73,10 @@ class Changes:
                 raise SettingsError(_unknown("protection", name, known))
         kept = tuple(item for item in book.protections if item.id in self.protections)
         return replace(book, protections=kept)
+
+
+def _is_at_rest(document: Document) -> bool:
+    return document.kind == "strategy" and document.text("status") in {"draft", "shadow", "retired"}
 
 
 def _set_param(documents: list[Document], name: str, text: str) -> list[Document]:

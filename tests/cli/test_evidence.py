@@ -102,7 +102,7 @@ def test_an_edited_record_is_noticed(tmp_path: Path) -> None:
     evidence(tmp_path, moved(tmp_path))
     (path,) = (tmp_path / "evidence").iterdir()
     body = json.loads(path.read_text(encoding="utf-8"))
-    body["wins"] = body["trades"]
+    body["pnl_usd"] = "99"
     path.write_text(json.dumps(body), encoding="utf-8")
     records, faults = read_records(tmp_path / "evidence")
     assert not records

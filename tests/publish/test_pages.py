@@ -22,7 +22,7 @@ from mqd.publish import markdown
 from mqd.publish.pages import INVARIANTS, render_pages, stale_pages, write_pages
 from mqd.publish.promises import about_duplicates, about_positions, example_order_id
 from mqd.publish.rulefiles import RuleFiles, headers, read_sources
-from mqd.publish.wording import DISPOSITIONS, lasts_text, value_text
+from mqd.publish.wording import DISPOSITIONS, ON_UNKNOWN, lasts_text, value_text
 from mqd.rules.book import Condition, MachineRules, RuleBook, Window
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -99,8 +99,9 @@ def test_every_limit_param_state_protection_and_thesis_is_there(book, pages) -> 
         assert f"| {value_text(limit.value, limit.unit)} | `{limit.unit.name}` |" in row
         assert markdown.text(limit.because) in row
     for strategy in book.strategies:
+        own = pages[f"strategies/{strategy.id}.md"]
         for param in strategy.params:
-            row = _row_of(page, markdown.anchor("param", strategy.id, param.name))
+            row = _row_of(own, markdown.anchor("param", strategy.id, param.name))
             assert value_text(param.value, param.unit) in row
             assert value_text(param.maximum, param.unit) in row
         assert strategy.entry.qty.text in page
@@ -139,15 +140,19 @@ def test_a_condition_that_can_never_hold_says_so(book) -> None:
     assert "<br>Expected never to hold: sizes stay small |" in page
 
 
-def test_the_answer_for_the_unknown_becomes_a_column_where_answers_differ(book, pages) -> None:
+def test_the_answer_for_the_unknown_stands_in_each_row_where_answers_differ(book, pages) -> None:
     one, two, *rest = book.entry_checks.conditions
     changed = (replace(one, on_unknown="hold"), replace(two, on_unknown="skip"), *rest)
     mixed = replace(book, entry_checks=replace(book.entry_checks, conditions=changed))
     page = render_pages(mixed, read_sources(book))[INVARIANTS]
-    assert "| Rule | When | Unknown counts as | Because |" in page
-    assert f"`{one.text}` | yes |" in page
-    assert f"`{two.text}` | no |" in page
-    assert "| Rule | When | Unknown counts as |" not in pages[INVARIANTS]
+    first, second = (
+        _row_of(page, markdown.anchor("check-entry", rule.code)) for rule in (one, two)
+    )
+    assert first.endswith(f"<br>{ON_UNKNOWN['hold']} |")
+    assert second.endswith(f"<br>{ON_UNKNOWN['skip']} |")
+    assert ON_UNKNOWN["block"] in pages[INVARIANTS]
+    row = _row_of(pages[INVARIANTS], markdown.anchor("check-entry", one.code))
+    assert ON_UNKNOWN["block"] not in row
 
 
 # -- links -----------------------------------------------------------------------------------------
@@ -263,11 +268,15 @@ def test_changing_a_number_changes_its_row_and_the_digest(pages, edited: Edited)
     new = render_pages(changed, read_sources(changed))
     lines = _changed_lines(pages[INVARIANTS], new[INVARIANTS])
     assert len(lines) == 2
-    assert "| 25 | `bars` |" in "".join(lines)
+    assert "are fewer than 25 (`vwap_min_bars`)" in "".join(lines)
     assert changed.digest[:12] in "".join(lines)
+    assert "| 25 `bars` |" in new["strategies/vwap_micro_mean_reversion.md"]
     assert {name for name in pages if pages[name] != new[name]} == {
         INVARIANTS,
+        "THESIS_REGISTRY.md",  # it shows the digest
+        "no-trade.md",
         "rules/strategies/vwap_micro_mean_reversion.yaml.md",
+        "strategies/vwap_micro_mean_reversion.md",
     }
 
 
@@ -276,8 +285,8 @@ def test_changing_a_limit_changes_it_wherever_it_is_read(pages, edited: Edited) 
     lines = _changed_lines(
         pages[INVARIANTS], render_pages(changed, read_sources(changed))[INVARIANTS]
     )
-    assert len(lines) == 3  # the limit, the param that reads it, the digest
-    assert sum("| 12 " in line for line in lines) == 2
+    assert len(lines) == 4  # the limit, the protection and the condition that read it, the digest
+    assert sum("12 USD (`" in line for line in lines) == 2
 
 
 _NEW_STATE = """\
@@ -315,7 +324,12 @@ def test_a_new_state_appears_in_list_table_and_diagram(book, edited: Edited) -> 
 def _hostile(book: RuleBook) -> RuleBook:
     checks = replace(book.entry_checks.conditions[0], because=HOSTILE)
     machine = book.order_machine
-    rows = (replace(machine.rows[0], because=HOSTILE, when_text=HOSTILE), *machine.rows[1:])
+    first, second, *others = machine.rows
+    rows = (
+        replace(first, because=HOSTILE),
+        replace(second, when_text=HOSTILE),  # the row that has a guard
+        *others,
+    )
     states = (replace(machine.states[0], means=HOSTILE), *machine.states[1:])
     return replace(
         book,

@@ -39,7 +39,8 @@ VARIANTS: dict[str, dict[str, str]] = {
     "shipped": {},
     "logic": {
         ABOVE: "not (vwap is known and (bar.close < vwap * (1 - entry_deviation_pct) "
-        "or not position.is_open)) or (session.is_complete and not (bar.volume < 1 or position.entry_price > bar.low))",
+        "or not position.is_open)) or (session.is_complete "
+        "and not (bar.volume < 1 or position.entry_price > bar.low))",
         STOP: "not (bar.close > position.entry_price or vwap is unknown) and "
         "(position.is_open or bar.high is unknown)",
     },
@@ -331,7 +332,15 @@ def rest(compiled: CompiledStrategy, **facts: Any) -> tuple[set[str], set[str], 
 
 def edges(exact: Fraction) -> list[Fraction]:
     """Values at and around a threshold: the tie, both sides of the tolerance, a cent away."""
-    steps = [0, HALF * Fraction(9, 10), HALF * Fraction(11, 10), HALF * 4, CENT / 100, CENT, 1]
+    steps: list[Any] = [
+        0,
+        HALF * Fraction(9, 10),
+        HALF * Fraction(11, 10),
+        HALF * 4,
+        CENT / 100,
+        CENT,
+        1,
+    ]
     return [exact + sign * step for step in steps for sign in (1, -1)]
 
 

@@ -1,0 +1,336 @@
+"""Expressions as sentences: every node, both polarities, every fact, every shipped condition."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from mqd.ground.units import (
+    BARS,
+    BOOL,
+    DURATION,
+    EXCHANGE_TIME,
+    ORDERS,
+    PRICE,
+    RATIO,
+    SHARES,
+    TEXT,
+    TIME_OF_DAY,
+    USD,
+)
+from mqd.rules.book import Param, Window
+from mqd.rules.english import English, digits_text, money_text, value_text
+from mqd.rules.expressions import ir
+from mqd.rules.expressions.scope import FACT, MEASURE, PARAM
+from mqd.rules.problems import Place
+from mqd.rules.validate import load_rules
+from mqd.rules.words.facts import ENTRY_QTY, FACTS
+from mqd.rules.words.phrases import ANSWERS, NUMBERS, SINGULAR
+
+ROOT = Path(__file__).resolve().parents[2]
+HERE = Place("x.yaml", 1, 1)
+
+
+def param(name, value, unit):
+    return Param(name, value, Decimal(0), Decimal(9), unit, None, HERE)
+
+
+ENGLISH = English(
+    [
+        param("stop", Decimal("0.003"), RATIO),
+        param("risk", Decimal("1.50"), USD),
+        param("least", Decimal(20), BARS),
+        param("before", Decimal(300), DURATION),
+        param("window", Window(36_000, 41_400), EXCHANGE_TIME),
+        param("factor", Decimal(2), RATIO),
+    ]
+)
+CLOSE = ir.Name("bar.close", FACT, PRICE)
+OPEN = ir.Name("bar.open", FACT, PRICE)
+VOLUME = ir.Name("bar.volume", FACT, SHARES)
+QTY = ir.Name("order.qty", FACT, SHARES)
+FILLED = ir.Name("order.filled_qty", FACT, SHARES)
+BARS_SO_FAR = ir.Name("session.bars", FACT, BARS)
+TO_CLOSE = ir.Name("session.time_to_close", FACT, DURATION)
+CLOCK = ir.Name("clock.time", FACT, TIME_OF_DAY)
+VWAP = ir.Name("vwap", MEASURE, PRICE)
+LOSSES = ir.Name("losing_streak", MEASURE, PRICE)
+STATE = ir.Name("desk.state", FACT, TEXT, ("ACTIVE", "HALTED"))
+STOP = ir.Name("stop", PARAM, RATIO)
+RISK = ir.Name("risk", PARAM, USD)
+LEAST = ir.Name("least", PARAM, BARS)
+BEFORE = ir.Name("before", PARAM, DURATION)
+WINDOW = ir.Name("window", PARAM, EXCHANGE_TIME)
+ENABLED = ir.Truth(ir.Name("strategy.enabled", FACT, BOOL))
+ONE = ir.Number("1", RATIO)
+
+
+def less(share):
+    return ir.Arithmetic("-", ONE, share, RATIO)
+
+
+def times(left, right, unit=PRICE):
+    return ir.Arithmetic("*", left, right, unit)
+
+
+@pytest.mark.parametrize(
+    ("tree", "said"),
+    [
+        (ir.Number("0.5", USD), "0.50 USD"),
+        (ir.Number("0.45", RATIO), "45 %"),
+        (CLOSE, "the close"),
+        (VWAP, "the VWAP"),
+        (LOSSES, "the losing streak"),
+        (STOP, "0.3 % (`stop`)"),
+        (WINDOW, "10:00-11:30 (`window`)"),
+        (ir.Negative(RISK, USD), "minus 1.50 USD (`risk`)"),
+        (
+            ir.Negative(ir.Arithmetic("+", RISK, RISK, USD), USD),
+            "minus (1.50 USD (`risk`) plus 1.50 USD (`risk`))",
+        ),
+        (times(CLOSE, less(STOP)), "the close less 0.3 % (`stop`)"),
+        (
+            times(CLOSE, ir.Arithmetic("+", ONE, STOP, RATIO)),
+            "the close plus 0.3 % (`stop`)",
+        ),
+        (
+            times(ir.Arithmetic("+", CLOSE, OPEN, PRICE), less(STOP)),
+            "(the close plus the open) less 0.3 % (`stop`)",
+        ),
+        (times(CLOSE, STOP), "0.3 % (`stop`) of the close"),
+        (times(STOP, CLOSE), "0.3 % (`stop`) of the close"),
+        (times(CLOSE, ir.Number("0.5", RATIO)), "50 % of the close"),
+        (times(CLOSE, ir.Number("2", RATIO)), "the close times 2"),
+        (
+            times(ir.Arithmetic("-", CLOSE, OPEN, PRICE), STOP),
+            "0.3 % (`stop`) of (the close minus the open)",
+        ),
+        (
+            ir.Arithmetic("-", CLOSE, ir.Arithmetic("-", OPEN, VWAP, PRICE), PRICE),
+            "the close minus (the open minus the VWAP)",
+        ),
+        (
+            ir.Arithmetic("-", ir.Arithmetic("-", CLOSE, OPEN, PRICE), VWAP, PRICE),
+            "the close minus the open minus the VWAP",
+        ),
+        (
+            ir.Arithmetic("/", RISK, times(CLOSE, STOP), SHARES),
+            "1.50 USD (`risk`) divided by 0.3 % (`stop`) of the close",
+        ),
+        (
+            ir.Arithmetic("*", VOLUME, ir.Arithmetic("+", CLOSE, OPEN, PRICE), USD),
+            "the volume times (the close plus the open)",
+        ),
+        (ir.Call("min", (CLOSE, OPEN), PRICE), "the smaller of the close and the open"),
+        (ir.Call("max", (CLOSE, OPEN, VWAP), PRICE), "the largest of the close, the open and the VWAP"),
+        (
+            ir.Call("max", (times(CLOSE, STOP), OPEN), PRICE),
+            "the larger of 0.3 % (`stop`) of the close, and the open",
+        ),
+        (ir.Call("abs", (CLOSE,), PRICE), "the size of the close"),
+        (
+            ir.Call("abs", (ir.Arithmetic("-", CLOSE, OPEN, PRICE),), PRICE),
+            "the size of (the close minus the open)",
+        ),
+        (ir.Call("floor", (CLOSE,), PRICE), "the whole part of the close"),
+        (ir.Call("round", (CLOSE,), PRICE), "the nearest whole number to the close"),
+    ],
+)  # fmt: skip
+def test_numbers(tree, said) -> None:
+    assert ENGLISH.number(tree) == said
+
+
+KNOWN = ir.IsKnown(VWAP, negated=False)
+UNKNOWN = ir.IsKnown(VWAP, negated=True)
+
+
+@pytest.mark.parametrize(
+    ("tree", "said", "opposite"),
+    [
+        (ENABLED, "the strategy is enabled", "the strategy is not enabled"),
+        (KNOWN, "the VWAP is known", "the VWAP is not known"),
+        (UNKNOWN, "the VWAP is not known", "the VWAP is known"),
+        (
+            ir.InWindow(CLOCK, WINDOW, negated=False),
+            "the exchange time is inside 10:00-11:30 (`window`)",
+            "the exchange time is outside 10:00-11:30 (`window`)",
+        ),
+        (
+            ir.InList(STATE, ("ACTIVE", "REDUCING", "HALTED"), negated=True),
+            "the desk is not ACTIVE, REDUCING or HALTED",
+            "the desk is ACTIVE, REDUCING or HALTED",
+        ),
+        (ir.Compare("<", CLOSE, VWAP, PRICE), "the close is below the VWAP",
+         "the close is at or above the VWAP"),
+        (ir.Compare("<=", CLOSE, VWAP, PRICE), "the close is at or below the VWAP",
+         "the close is above the VWAP"),
+        (ir.Compare("==", CLOSE, VWAP, PRICE), "the close is the VWAP", "the close is not the VWAP"),
+        (ir.Compare("<", BARS_SO_FAR, LEAST, BARS),
+         "the session's bars so far are fewer than 20 (`least`)",
+         "the session's bars so far are 20 (`least`) or more"),
+        (ir.Compare("<=", BARS_SO_FAR, LEAST, BARS),
+         "the session's bars so far are 20 (`least`) or fewer",
+         "the session's bars so far are more than 20 (`least`)"),
+        (ir.Compare("!=", QTY, ir.Number("0", SHARES), SHARES),
+         "the order's shares are not 0", "the order's shares are 0"),
+        (ir.Compare(">=", FILLED, QTY, SHARES), "the shares filled are at least the order's shares",
+         "the shares filled are fewer than the order's shares"),
+        (ir.Compare("<", VOLUME, ir.Number("0", SHARES), SHARES), "the volume is below 0 shares",
+         "the volume is at or above 0 shares"),
+        (ir.Compare("<=", TO_CLOSE, BEFORE, DURATION),
+         "the time to the close is 5 minutes (`before`) or less",
+         "the time to the close is more than 5 minutes (`before`)"),
+        (ir.Compare("<", CLOCK, ir.Number("36000", TIME_OF_DAY), TIME_OF_DAY),
+         "the exchange time is before 10:00", "the exchange time is at or after 10:00"),
+        (ir.Both((ENABLED, KNOWN)), "the strategy is enabled, and the VWAP is known",
+         "the strategy is not enabled, or the VWAP is not known"),
+        (ir.Either((ENABLED, UNKNOWN)), "the strategy is enabled, or the VWAP is not known",
+         "the strategy is not enabled, and the VWAP is known"),
+        (ir.Both((ENABLED, ir.Either((KNOWN, ENABLED)))),
+         "the strategy is enabled, and (the VWAP is known, or the strategy is enabled)",
+         "the strategy is not enabled, or (the VWAP is not known, and the strategy is not enabled)"),
+        (ir.Both((KNOWN, ir.Compare(">", VWAP, CLOSE, PRICE))),
+         "the VWAP is known, and is above the close",
+         "the VWAP is not known, or is at or below the close"),
+        (ir.Either((ir.IsKnown(CLOSE, negated=True), ir.IsKnown(VOLUME, negated=True))),
+         "the close or the volume is not known", "the close and the volume are known"),
+        (ir.Both((ir.IsKnown(CLOSE, negated=False), UNKNOWN)),
+         "the close is known, and the VWAP is not known",
+         "the close is not known, or the VWAP is known"),
+    ],
+)  # fmt: skip
+def test_clauses_and_their_opposites(tree, said, opposite) -> None:
+    assert ENGLISH.condition(tree) == said
+    assert ENGLISH.condition(ir.Not(tree)) == opposite
+    assert ENGLISH.condition(ir.Not(ir.Not(tree))) == said
+
+
+def test_a_sentence_has_a_capital_and_a_full_stop() -> None:
+    assert ENGLISH.sentence(ENABLED) == "The strategy is enabled."
+
+
+def test_a_yes_or_no_can_be_asked_for() -> None:
+    tree = ir.IsKnown(ENABLED.subject, negated=True)
+    assert ENGLISH.condition(tree) == "whether the strategy is enabled is not known"
+
+
+@pytest.mark.parametrize("tree", [None, "bar.close", CLOSE])
+def test_what_is_no_condition_is_an_error(tree) -> None:
+    with pytest.raises(TypeError, match="not a condition"):
+        ENGLISH.condition(tree)
+
+
+@pytest.mark.parametrize("tree", [None, ENABLED, ir.Call("sin", (), PRICE)])
+def test_what_is_no_number_is_an_error(tree) -> None:
+    with pytest.raises(TypeError, match="not a number"):
+        ENGLISH.number(tree)
+
+
+def test_every_fact_has_one_phrase() -> None:
+    wanted = {fact.name: fact.unit for fact in (*FACTS.values(), ENTRY_QTY)}
+    assert {name for name, unit in wanted.items() if unit == BOOL} == set(ANSWERS)
+    assert {name for name, unit in wanted.items() if unit != BOOL} == set(NUMBERS)
+    assert set(NUMBERS) >= SINGULAR
+    phrases = [*NUMBERS.values(), *(phrase for both in ANSWERS.values() for phrase in both)]
+    assert len(phrases) == len(set(phrases))
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "said"),
+    [
+        (Decimal("0.0030"), RATIO, "0.3 %"),
+        (Decimal(10), USD, "10 USD"),
+        (Decimal("1.5"), USD, "1.50 USD"),
+        (Decimal(1000), USD, "1,000 USD"),
+        (Decimal("0.0001"), PRICE, "0.0001 USD"),
+        (Decimal(1), ORDERS, "1 order"),
+        (Decimal(40), ORDERS, "40 orders"),
+        (Decimal("0.5"), SHARES, "0.5 shares"),
+        (Decimal(1), SHARES, "1 share"),
+        (Decimal(300), DURATION, "5 minutes"),
+        (Decimal(3_600), DURATION, "1 hour"),
+        (Decimal(90), DURATION, "90 seconds"),
+        (Decimal(0), DURATION, "no time"),
+        (Decimal(36_000), TIME_OF_DAY, "10:00"),
+        (Window(36_000, 41_400), EXCHANGE_TIME, "10:00-11:30"),
+    ],
+)
+def test_values_with_their_units(value, unit, said) -> None:
+    assert value_text(value, unit) == said
+
+
+def test_digits() -> None:
+    assert digits_text(Decimal("-12345.678")) == "-12,345.678"
+    assert digits_text(Decimal("0.001")) == "0.001"
+    assert money_text(Decimal("1234.5")) == "1,234.50"
+
+
+# What the shipped rules say, as a person reads it. A changed number changes its sentence here.
+GOLDEN = {
+    "STRATEGY_DISABLED": "The strategy is not enabled.",
+    "DAILY_LOSS_LIMIT_HIT":
+        "Today's realised P&L is at or below minus 10 USD (`daily_loss_limit_usd`).",
+    "VWAP_WARMING_UP": "The session's bars so far are fewer than 20 (`vwap_min_bars`).",
+    "VWAP_UNAVAILABLE": "The VWAP is not known.",
+    "OUTSIDE_WINDOW": "The exchange time is outside 10:00-11:30 (`trade_window`).",
+    "MAX_TRADES_REACHED": "Today's entries are 1 (`max_trades_per_day`) or more.",
+    "ALREADY_IN_POSITION": "The strategy holds a position.",
+    "PRICE_ABOVE_THRESHOLD":
+        "The close is at or above the VWAP less 0.3 % (`entry_deviation_pct`).",
+    "SIZE_IS_ZERO": "The shares to buy are 0 or fewer.",
+    "STOP_LOSS": "The close is at or below the entry price less 0.3 % (`stop_loss_pct`).",
+    "MEAN_REVERSION": "The close is at or above the VWAP.",
+    "FORCE_FLAT": "The time to the close is 5 minutes (`flat_before_close`) or less.",
+    "SYMBOL_NOT_TRADED": "No running strategy trades the symbol.",
+    "VALUE_MISSING": "The open, the high, the low, the close or the volume is not known.",
+    "PRICE_NOT_POSITIVE":
+        "The smallest of the open, the high, the low and the close is at or below 0 USD.",
+    "HIGH_BELOW_LOW": "The high is below the low.",
+    "VOLUME_NEGATIVE": "The volume is below 0 shares.",
+    "OFF_THE_MINUTE": "The bar does not start on a full minute.",
+    "OUT_OF_ORDER": "The bar is not newer than all before it.",
+    "EXTENDED_HOURS": "The bar lies outside the regular session.",
+    "SESSION_INCOMPLETE": "The session's first bar is missing, and the profile is paper or live.",
+    "DESK_NOT_ACTIVE": "The desk is not ACTIVE.",
+    "ORDER_WORKING": "The symbol's working orders are more than 0.",
+    "POSITION_OPEN": "The shares held of the symbol are not 0.",
+    "MAX_OPEN_POSITIONS":
+        "The desk's open positions are 1 (`limits.max_open_positions`) or more.",
+    "QTY_NOT_POSITIVE": "The order's shares are 0 or fewer.",
+    "QTY_ABOVE_LIMIT": "The order's shares are more than 1,000 (`limits.max_order_shares`).",
+    "NOTIONAL_ABOVE_LIMIT":
+        "The order's shares times the order's price is above 1,000 USD "
+        "(`limits.max_order_notional_usd`).",
+    "STOP_LOSS_MISSING": "The planned stop is not known.",
+    "STOP_LOSS_NOT_BELOW_PRICE":
+        "The planned stop is known, and is at or above the order's price.",
+    "ORDER_COUNT_REACHED":
+        "The desk's orders today are 40 (`limits.max_orders_per_session`) or more.",
+    "DESK_HALTED": "The desk is HALTED.",
+    "EXIT_WORKING": "The working exits are more than 0.",
+    "daily_loss_limit":
+        "The desk's P&L of the session is at or below minus 10 USD (`limits.daily_loss_usd`).",
+    "time_window": "The exchange time is outside 10:00-11:30 (`limits.entry_window`).",
+    "OL-02": "The shares filled are at least the order's shares.",
+    "OL-10": "The shares filled are at least the order's shares.",
+    "qty": "the smaller of 1.50 USD (`risk_dollars_per_trade`) divided by 0.3 % (`stop_loss_pct`) "
+        "of the close, and 500 USD (`max_notional_usd`) divided by the close",
+    "stop_loss": "the close less 0.3 % (`stop_loss_pct`)",
+}  # fmt: skip
+
+
+def test_every_shipped_condition_reads_well() -> None:
+    book = load_rules(ROOT / "rules")
+    (strategy,) = book.strategies
+    own, desk = English(strategy.params, book.limits), English((), book.limits)
+    said = {rule.code: own.sentence(rule.when) for rule in (*strategy.no_trade, *strategy.exits)}
+    for rules in (book.sets_aside, book.blocks_entries, book.entry_checks, book.exit_checks):
+        said |= {rule.code: desk.sentence(rule.when) for rule in rules.conditions}
+    said |= {item.id: desk.sentence(item.trips_when.when) for item in book.protections}
+    guarded = [row for row in (*book.order_machine.rows, *book.desk_machine.rows) if row.when]
+    said |= {row.id: desk.sentence(row.when) for row in guarded if row.when}
+    said["qty"] = own.number(strategy.entry.qty.value)
+    said["stop_loss"] = own.number(strategy.entry.stop_loss)
+    assert said == GOLDEN
