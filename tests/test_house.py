@@ -256,7 +256,7 @@ def _is_described(schema: Any, document: Any) -> bool:
     """By itself, or where its `$ref` leads inside the same document."""
     if not isinstance(schema, dict) or schema.get("description"):
         return isinstance(schema, dict)
-    target = document if schema.get("$ref", "").startswith("#/") else None
+    target: Any = document if schema.get("$ref", "").startswith("#/") else None
     for step in schema.get("$ref", "").split("/")[1:] if target else ():
         target = target[step]
     return target is not None and _is_described(target, document)

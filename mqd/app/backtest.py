@@ -82,9 +82,7 @@ def run_backtest(
     desk.take(DeskStarted(start_ns, book.digest, PROFILE, __version__))
     loop.run(feed.events())
     open_trades = _close_open(desk.state)
-    return BacktestResult(
-        compiled, (*trades.found, *open_trades), desk.state, feed.rows.count
-    )
+    return BacktestResult(compiled, (*trades.found, *open_trades), desk.state, feed.rows.count)
 
 
 def _close_open(state: DeskState) -> list[Trade]:

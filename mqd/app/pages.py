@@ -15,14 +15,12 @@ from mqd.model.order import Order
 from mqd.publish.beside import Beside, Command
 from mqd.publish.deviations import FILE, Deviation, read_deviations
 from mqd.publish.example import Example, Moment
-from mqd.publish.exercised import tests_by_rule
+from mqd.publish.exercised import exercised_rules
 from mqd.publish.why import explain_decision
 from mqd.rules.book import RuleBook
 from mqd.rules.compile.book import CompiledBook, compile_book
 
-_BARS = (
-    "the synthetic sample sessions that come with the desk, which are made up and no market data"
-)
+_BARS = "the sample sessions that come with the desk, which are synthetic and no market data"
 
 
 def beside_the_rules(book: RuleBook, out: Path, commands: tuple[Command, ...] = ()) -> Beside:
@@ -37,7 +35,7 @@ def beside_the_rules(book: RuleBook, out: Path, commands: tuple[Command, ...] = 
     return Beside(
         examples=worked_examples(book),
         commands=commands,
-        tests=tests_by_rule(tests, book) if tests.is_dir() else {},
+        tests=exercised_rules(tests, book) if tests.is_dir() else {},
         deviations=_deviations(book, out),
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -81,7 +80,7 @@ class DeskRun:
     def run(
         self, watchers: Iterable[Watcher] = (), stop_wanted: Callable[[], bool] = lambda: False
     ) -> None:
-        """Run to the end of the bars, the last session wanted, or a stop; then close the journal."""
+        """Run until the bars end, enough sessions closed or a stop; then close the journal."""
         loop = Loop(self.desk, watchers, reply_key=reply_key, stop_wanted=stop_wanted)
         loop.journaled = self.recovered.journaled
         try:
@@ -146,5 +145,5 @@ def latest_journal_url(places: Sequence[Path] = (Path("var/runs"),)) -> str:
     found += [file for file in (Path("var/desk.db"),) if file.exists()]
     if not found:
         raise SettingsError("there is no journal yet; start with `mqd run`, or name one with --db")
-    latest = max(found, key=lambda file: (os.stat(file).st_mtime_ns, str(file)))
+    latest = max(found, key=lambda file: (file.stat().st_mtime_ns, str(file)))
     return f"sqlite:///{latest}"

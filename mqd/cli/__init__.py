@@ -1,4 +1,4 @@
-"""Floor 7: the words an operator types; one file a command. Heavy imports wait until a word is used."""
+"""Floor 7: the words an operator types, one file a command; heavy imports wait for their word."""
 
 from __future__ import annotations
 

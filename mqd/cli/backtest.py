@@ -86,9 +86,7 @@ def backtest(
         raise SettingsError("--engine fast is not built yet; --engine exact gives the trades")
     _check_writable(trades, {".csv"}, "--trades")
     _check_writable(decisions, {".csv", ".parquet"}, "--decisions")
-    wanted = Changes(
-        strategy, symbol, parse_changes(changes or []), parse_protections(protections)
-    )
+    wanted = Changes(strategy, symbol, parse_changes(changes or []), parse_protections(protections))
     book = load_rules(rules_folder(rules), wanted)
     simulation = SimulationSettings(
         fill=fill.value, slippage_bps=exact("--slippage-bps", slippage_bps)

@@ -71,7 +71,7 @@ def raise_incident(
     be told, is an `incident`; anything else, such as a refusal, is only noted.
     """
     step.notes.append(
-        IncidentRaised(step.at_ns, type(error).__name__, "CRITICAL", subject, str(error))
+        IncidentRaised(step.at_ns, type(error).__name__, error.severity, subject, str(error))
     )
     if isinstance(error, Incident | InvariantError | UnknownOutcome):
         state.counts["incidents"] += 1

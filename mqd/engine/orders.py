@@ -74,9 +74,11 @@ class OrderStateMachine:
         line = (row.id, row.disposition, row.severity, row.raises)
         _record(log, order, event, at_ns, state, line)
         if row.raises is not None:
-            raise error_class(row.raises)(
+            declared = error_class(row.raises)(
                 f"`{event}` for {order.client_order_id} in {order.state} ({row.id}): {row.because}"
             )
+            declared.severity = row.severity
+            raise declared
         return order._replace(state=state, updated_ns=at_ns)
 
 

@@ -1,1 +1,1 @@
-"""Floor 0: errors, exact numbers, times, ids and the canonical encoding; imports nothing of `mqd`."""
+"""Floor 0: errors, exact numbers, times, ids, the canonical form; imports nothing of `mqd`."""

@@ -22,7 +22,12 @@ if TYPE_CHECKING:
 
 
 class MqdError(Exception):
-    """Anything the desk raises on purpose; its text is one clear line for a person."""
+    """Anything the desk raises on purpose; its text is one clear line for a person.
+
+    `severity` is how loud it is; a rule that raises an error may set another one.
+    """
+
+    severity = "CRITICAL"
 
 
 class SetupError(MqdError):

@@ -22,7 +22,7 @@ class DeskStarted(NamedTuple):
 
 
 class SessionOpened(NamedTuple):
-    """A regular trading session began; `open_time_s` is the open in seconds after midnight there."""
+    """A regular session began; `open_time_s` is the open in seconds after midnight there."""
 
     at_ns: int
     date: str

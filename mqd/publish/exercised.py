@@ -18,7 +18,7 @@ MARK = "rule"
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
-def tests_by_rule(folder: Path, book: RuleBook) -> dict[str, tuple[str, ...]]:
+def exercised_rules(folder: Path, book: RuleBook) -> dict[str, tuple[str, ...]]:
     """The tests under `folder` that name each rule, by the rule's id, both sorted.
 
     Raises:

@@ -8,10 +8,19 @@ from decimal import Decimal
 
 from mqd.ground.canonical import decimal_text
 from mqd.ground.times import clock_text
-from mqd.ground.units import DURATION, RATIO
+from mqd.ground.units import DURATION, RATIO, Unit
 from mqd.model.event import BarClosed
-from mqd.publish.figures import FactValue, Shown, duration_text, fact_text, number_text, ratio_text
-from mqd.rules.book import Limit, Param, Window
+from mqd.publish.figures import (
+    FactValue,
+    Shown,
+    duration_text,
+    exact,
+    fact_text,
+    number_text,
+    ratio_text,
+)
+from mqd.rules.book import Limit, Param, Value, Window
+from mqd.rules.compile.question import Given
 from mqd.rules.expressions import ir
 from mqd.rules.expressions.scope import FACT, LIMIT, PARAM
 from mqd.rules.words.facts import ENTRY_QTY
@@ -80,17 +89,31 @@ def finite(value: float) -> float | None:
     return value if value == value and abs(value) != float("inf") else None  # noqa: PLR0124  # not a number
 
 
+def given_text(value: Given, name: ir.Name) -> str:
+    """A value of this name as people read it, whether it was recorded or is imagined."""
+    if name.kind in {PARAM, LIMIT} and value is not None:
+        if isinstance(value, Window):
+            return declared_text(value, name.unit)
+        return declared_text(exact(value), name.unit)
+    assert not isinstance(value, Window)
+    members = name.members if name.kind == FACT else ()
+    return fact_text(value, name.unit, members)
+
+
+def declared_text(value: Value, unit: Unit) -> str:
+    """A value of a param or limit: 0.003 (0.3 %), 10 USD, 5m, 10:00-11:30."""
+    if isinstance(value, Window):
+        return f"{clock_text(value.start_s)}-{clock_text(value.end_s)}"
+    if unit == DURATION:
+        return duration_text(int(value))
+    if unit == RATIO:
+        return ratio_text(value)
+    word = {"usd": "USD", "price": ""}.get(unit.name, unit.name)
+    return f"{number_text(value)} {word.removesuffix('s') if value == 1 else word}".rstrip()
+
+
 def _declared(name: str, item: Param | Limit) -> Shown:
     """A number that the rules declare."""
-    value = item.value
-    if isinstance(value, Window):
-        text = f"{clock_text(value.start_s)}-{clock_text(value.end_s)}"
-        return Shown(name, item.unit.name, text, text)
-    plain = decimal_text(value)
-    if item.unit == DURATION:
-        return Shown(name, item.unit.name, plain, duration_text(int(value)))
-    if item.unit == RATIO:
-        return Shown(name, item.unit.name, plain, ratio_text(value))
-    word = {"usd": "USD", "price": ""}.get(item.unit.name, item.unit.name)
-    shown = f"{number_text(value)} {word.removesuffix('s') if value == 1 else word}"
-    return Shown(name, item.unit.name, plain, shown.rstrip())
+    text = declared_text(item.value, item.unit)
+    plain = text if isinstance(item.value, Window) else decimal_text(item.value)
+    return Shown(name, item.unit.name, plain, text)

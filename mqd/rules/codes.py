@@ -9,24 +9,23 @@ from mqd.rules import find, load, shape
 from mqd.rules.check import limits, machines, sets, strategies, together
 from mqd.rules.expressions import parse, read
 
-# In the order in which a rule file meets them: found, read, its form, its sense, all together.
-_BY_MODULE: Final[tuple[Mapping[str, str], ...]] = (
-    find.CODES,
-    load.CODES,
-    shape.CODES,
-    parse.CODES,
-    read.CODES,
-    limits.CODES,
-    strategies.CODES,
-    sets.CODES,
-    machines.CODES,
-    together.CODES,
+STAGES: Final[tuple[tuple[str, Mapping[str, str]], ...]] = (
+    ("Finding the files", find.CODES),
+    ("Reading YAML", load.CODES),
+    ("The form of a document", shape.CODES),
+    ("Expressions", parse.CODES | read.CODES),
+    ("Limits and ranges", limits.CODES),
+    ("Strategies", strategies.CODES),
+    ("Protections", sets.CODES),
+    ("Machines", machines.CODES),
+    ("The documents together", together.CODES),
 )
+"""The stages of a check, in the order in which a rule file meets them, with what each can tell."""
 
 
 def all_codes() -> dict[str, str]:
     """Every code that `validate-rules` may tell, in the order in which a rule file meets them."""
-    return collected(_BY_MODULE)
+    return collected(codes for _, codes in STAGES)
 
 
 def collected(parts: Iterable[Mapping[str, str]]) -> dict[str, str]:

@@ -33,6 +33,8 @@ MAX_FILES: Final = 500
 MAX_ENTRIES: Final = 20_000
 MAX_TOTAL_BYTES: Final = 8 * 1024 * 1024
 _SMALLER: Final = "give the folder that holds the rules only"
+_REAL: Final = "put the file itself here, or delete this"
+_ACCESS: Final = "check who may read it, and whether it is still there"
 _SHIPPED: Final = ("rules", "schemas", "config")
 
 
@@ -150,7 +152,8 @@ class _Search:
                 # One more than the cap is enough to know that it is passed.
                 listed = list(islice(entries, MAX_ENTRIES + 1))
         except OSError as error:
-            self._refuse(folder, "FILE_UNREADABLE", f"the folder cannot be read: {_why(error)}")
+            message = f"the folder cannot be read: {_why(error)}"
+            self._refuse(folder, "FILE_UNREADABLE", message, _ACCESS)
             return []
         return sorted(listed, key=lambda entry: entry.name)
 
@@ -163,7 +166,8 @@ class _Search:
             self._refuse(path, "FILE_YML", message, f"rename it to `{_shown(path.stem)}.yaml`")
             return False
         if not path.name.isprintable():
-            self._refuse(path, "FILE_NAME", "the file's name holds characters that do not show")
+            self._refuse(path, "FILE_NAME", "the file's name holds characters that do not show",
+                         "rename it with letters, digits, `-` and `_`")  # fmt: skip
             return False
         return True
 
@@ -175,7 +179,7 @@ class _Search:
             message = "this link leads out of the rules folder"
             self._refuse(path, "FILE_LEAVES_ROOT", message, "put the file itself here")
         except (OSError, RuntimeError):  # a link that leads to itself
-            self._refuse(path, "FILE_UNREADABLE", "this link leads nowhere")
+            self._refuse(path, "FILE_UNREADABLE", "this link leads nowhere", _REAL)
         return False
 
     def _read(self, path: Path) -> bytes | None:
@@ -185,13 +189,13 @@ class _Search:
         flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
         try:
             if not stat.S_ISREG(path.stat().st_mode):
-                self._refuse(path, "FILE_NOT_REGULAR", "this is not a regular file")
+                self._refuse(path, "FILE_NOT_REGULAR", "this is not a regular file", _REAL)
                 return None
             with os.fdopen(os.open(path.resolve(), flags), "rb") as file:
                 is_regular = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
                 data = file.read(MAX_BYTES + 1) if is_regular else b""
         except OSError as error:
-            self._refuse(path, "FILE_UNREADABLE", f"the file cannot be read: {_why(error)}")
+            self._refuse(path, "FILE_UNREADABLE", f"the file cannot be read: {_why(error)}", _ACCESS)
             return None
         if len(data) > MAX_BYTES:
             message = f"the file is larger than {MAX_BYTES // 1024} KiB"

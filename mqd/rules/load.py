@@ -59,6 +59,7 @@ _HIDDEN = re.compile(
 )
 
 _INDENTED = "check how the line is indented, and that a quoted text is the whole value"
+_LOOK = "look at the quotes, the brackets and the indentation here and on the line above"
 _UNCLOSED = "',' or '"
 # What PyYAML says (its C and its Python half use other words), in words of our own.
 _SYNTAX: Final = (
@@ -66,13 +67,15 @@ _SYNTAX: Final = (
      "a text that holds `: ` needs quotes; otherwise check how this line is indented"),
     ("escape", "a text in double quotes holds a `\\` that starts no known escape",
      "write `\\\\`, or use single quotes"),
-    (_UNCLOSED, "the list or mapping that starts here is not closed, or lacks a comma", ""),
-    ("expected ':'", "a line before this one has a key without `:`", ""),
+    (_UNCLOSED, "the list or mapping that starts here is not closed, or lacks a comma",
+     "close it with `]` or `}`, and put a comma between its items"),
+    ("expected ':'", "a line before this one has a key without `:`", "write `: ` after the key"),
     ("'-' indicator", "this line does not go on with the list above it", _INDENTED),
     ("expected key", "this does not go on with the keys above it", _INDENTED),
     ("<block end>", "this does not go on with what stands above it", _INDENTED),
-    ("node content", "a value is missing here", ""),
-    ("<document start>", "something stands after the end of the document", ""),
+    ("node content", "a value is missing here", "write it, or delete the sign before it"),
+    ("<document start>", "something stands after the end of the document",
+     "a file holds one document: delete it, or give it a file of its own"),
 )  # fmt: skip
 
 
@@ -127,7 +130,8 @@ class _Reader:
         self._refusals += 1
         if self._refusals > MAX_PROBLEMS:
             message = f"more than {MAX_PROBLEMS} problems; the rest was not read"
-            self._problems.add(place, "", "YAML_TOO_MANY_PROBLEMS", message)
+            hint = "mend those above and check again"
+            self._problems.add(place, "", "YAML_TOO_MANY_PROBLEMS", message, hint)
             raise _StopReadingError
         self._problems.add(place, "", code, message, hint)
 
@@ -142,7 +146,8 @@ class _Reader:
             self._refuse_syntax(error)
         except (yaml.YAMLError, ValueError, OverflowError):
             # The loader written in Python lets a broken escape through as chr()'s own error.
-            self.refuse(self._start, "YAML_SYNTAX", "an escape in a quoted text is broken")
+            message = "an escape in a quoted text is broken"
+            self.refuse(self._start, "YAML_SYNTAX", message, "write `\\\\`, or use single quotes")
 
     def finished(self) -> Mapping | None:
         """The tree when nothing was refused; says so when there is no mapping at the top."""
@@ -154,7 +159,7 @@ class _Reader:
         if root is None or (isinstance(root, Scalar) and not root.text):
             self.refuse(self._start, "YAML_EMPTY", "the file is empty", hint)
         else:
-            self.refuse(root.place, "YAML_TOP_NOT_MAPPING", "a rule file holds keys", hint)
+            self.refuse(root.place, "YAML_TOP_NOT_MAPPING", "a rule file holds keys with values", hint)
         return None
 
     def _is_readable(self) -> bool:
@@ -189,11 +194,12 @@ class _Reader:
 
     def _refuse_syntax(self, error: yaml.MarkedYAMLError) -> None:
         words = str(error.problem)
-        code, message, hint = "YAML_SYNTAX", f"this is not YAML: {words}", ""
+        code, message, hint = "YAML_SYNTAX", f"this is not YAML: {words}", _LOOK
         mark = error.problem_mark
         character = self._text[mark.index : mark.index + 1] if mark else ""
         if "end of stream" in words and "quoted" in str(error.context):
             message, mark = "the quoted text that starts here is never closed", error.context_mark
+            hint = "end it with the same quote"
         elif "cannot start any token" in words:
             message, hint = f"a value cannot start with `{character}`", "put it in quotes"
             if character == "\t":
@@ -238,7 +244,7 @@ class _Reader:
             self._stack.append(_Open(place, isinstance(event, yaml.MappingStartEvent)))
         else:
             message = f"keys and lists are nested more than {MAX_DEPTH} deep"
-            self.refuse(place, "YAML_TOO_DEEP", message)
+            self.refuse(place, "YAML_TOO_DEEP", message, "look for a bracket that opens too often")
             raise _StopReadingError
 
     def _attach(self, node: Node) -> None:
@@ -256,7 +262,8 @@ class _Reader:
 
     def _key(self, parent: _Open, node: Node) -> Scalar:
         if not isinstance(node, Scalar) or not node.text or "\n" in node.text:
-            self.refuse(node.place, "YAML_KEY_NOT_A_WORD", "a key is a word on one line")
+            self.refuse(node.place, "YAML_KEY_NOT_A_WORD", "a key is a word on one line",
+                        "write one word and `:`; a list or a mapping stands after it")  # fmt: skip
             return Scalar("", node.place)
         if node.text == "<<":
             message = "the merge key `<<` copies keys from elsewhere"

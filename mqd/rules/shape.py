@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from datetime import date
-from decimal import Decimal
+from decimal import ROUND_FLOOR, Decimal
 from functools import cache
 from typing import Any, Final
 
@@ -41,8 +41,10 @@ CODES: Final = {
     "SHAPE_WRONG_TYPE": "A single value, a list and keys were mixed up.",
 }
 
+_DAY: Final = "write year-month-day, such as 2026-11-22"
 _COLLECTIONS: Final = {"object": "keys with values", "array": "a list such as [one, two]"}
 KINDS: Final = ("strategy", "limits", "protection", "checks", "data", "machine", "thesis")
+_FEWER: Final = "delete what nothing needs, or split it"
 MAX_PROBLEMS: Final = 50
 MAX_ENTRIES: Final = 200
 
@@ -137,7 +139,7 @@ def _is_too_wide(document: Mapping, problems: Problems) -> bool:
         entries = node.pairs if isinstance(node, Mapping) else getattr(node, "items", ())
         if len(entries) > MAX_ENTRIES:
             message = f"more than {MAX_ENTRIES} entries stand here side by side"
-            problems.add(node.place, "", "SHAPE_TOO_MANY", message)
+            problems.add(node.place, "", "SHAPE_TOO_MANY", message, _FEWER)
             return True
     return False
 
@@ -220,7 +222,7 @@ class _Report:
         self.told += 1
         if self.told > MAX_PROBLEMS:
             message = f"more than {MAX_PROBLEMS} problems; the rest was not checked"
-            code, hint = "SHAPE_TOO_MANY_PROBLEMS", ""
+            code, hint = "SHAPE_TOO_MANY_PROBLEMS", "mend those above and check again"
         self._problems.add(place, self._rule(path), code, message, hint)
 
     def _rule(self, path: Path) -> str:
@@ -322,25 +324,36 @@ def _violation(error: _Error, node: Node | None, label: str, kind: str) -> tuple
     if keyword in {"minItems", "minProperties"} or (isinstance(node, Scalar) and not node.text):
         return "SHAPE_EMPTY", f"{label} is empty", str(error.schema.get("description", ""))
     if keyword in {"maxItems", "maxProperties"}:
-        return "SHAPE_TOO_MANY", f"{label} holds more than {limit} entries", ""
+        return "SHAPE_TOO_MANY", f"{label} holds more than {limit} entries", _FEWER
     if keyword == "uniqueItems":
         return "SHAPE_DUPLICATE_ITEM", f"an item of {label} stands there twice", "delete one"
     if not isinstance(node, Scalar) or limit in _COLLECTIONS:
         wanted = _COLLECTIONS.get(limit) or _wanted(error.schema, kind)
         found = "a single value" if isinstance(node, Scalar) else "keys or a list"
-        return "SHAPE_WRONG_TYPE", f"{label} must be {wanted}, not {found}", ""
+        return "SHAPE_WRONG_TYPE", f"{label} must be {wanted}, not {found}", _about(error)
     shown = f"`{excerpt(node.text)}`"
     if keyword == "multipleOf":
-        return "SHAPE_NOT_WHOLE", f"{label} must be a whole number, not {shown}", ""
+        return "SHAPE_NOT_WHOLE", f"{label} must be a whole number, not {shown}", _nearest_whole(node)
     if keyword == "exclusiveMinimum":
-        return "SHAPE_OUT_OF_RANGE", f"{label} must be above {limit}", ""
+        return "SHAPE_OUT_OF_RANGE", f"{label} must be above {limit}, not {shown}", _about(error)
     if keyword == "maximum":
-        return "SHAPE_OUT_OF_RANGE", f"{label} must be at most {limit}", ""
+        return "SHAPE_OUT_OF_RANGE", f"{label} must be at most {limit}, not {shown}", _about(error)
     if keyword == "maxLength":
-        return "SHAPE_TOO_LONG", f"{label} is over {limit} characters long", ""
+        return "SHAPE_TOO_LONG", f"{label} is over {limit} characters long", "say it shorter"
     if keyword == "format":
-        return "SHAPE_NOT_A_DATE", f"{shown} is not a day of the calendar", ""
+        return "SHAPE_NOT_A_DATE", f"{shown} is not a day of the calendar", _DAY
     return _not_among(error, node, label, kind)
+
+
+def _about(error: _Error) -> str:
+    """What the schema says of the value, as a hint."""
+    return str(error.schema.get("description", ""))
+
+
+def _nearest_whole(node: Scalar) -> str:
+    """The whole numbers around a number that is none."""
+    below = int(Decimal(node.text).to_integral_value(ROUND_FLOOR))
+    return f"write {below} or {below + 1}"
 
 
 def _not_among(error: _Error, node: Scalar, label: str, kind: str) -> tuple[str, str, str]:

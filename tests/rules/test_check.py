@@ -273,7 +273,6 @@ FREE_TEXT = {
     "title": "prose",
     "assumes": "prose",
     "owner": "the name of a person or a team, known nowhere else",
-    "assumes": "prose",
     "because": "prose",
     "means": "prose",
     "claim": "prose",

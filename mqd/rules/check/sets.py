@@ -88,7 +88,7 @@ def read_checks(document: Document, around: Surroundings) -> tuple[RuleSet, Rule
 def read_data(document: Document, around: Surroundings) -> tuple[RuleSet, RuleSet]:
     """What sets a bar aside, and what lets it count but blocks entries on it."""
     return (
-        read_set(document, "sets_aside", DATA, "set_aside", around),
+        read_set(document, "sets_aside", DATA, "skip", around),
         read_set(document, "blocks_entries", DATA, "block", around),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import warnings
 from typing import NamedTuple
 
@@ -15,7 +16,12 @@ CODES = {
     "EXPR_TOO_LARGE": "The expression is too long, too deep or has too many parts.",
 }
 
-_OTHER_SIGNS = {"=": "==", "&": "and", "|": "or", "!": "not"}
+# The longer ones first: `=>` starts with `=`.
+_OTHER_SIGNS = {
+    "=>": ">=", "=<": "<=", "<>": "!=", "&&": "and", "||": "or",
+    "=": "==", "&": "and", "|": "or", "!": "not",
+}  # fmt: skip
+_SHOUTED = re.compile(r"AND|OR|NOT|IN|IS")
 
 
 class NotAnExpression(NamedTuple):
@@ -66,7 +72,7 @@ def _unfit_character(text: str) -> NotAnExpression | None:
             )
         if not (character.isascii() and (character.isprintable() or character == "\n")):
             message = "Only plain ASCII characters and spaces belong in an expression."
-            return NotAnExpression(offset, "EXPR_SYNTAX", message)
+            return NotAnExpression(offset, "EXPR_SYNTAX", message, "type it again")
         open_brackets += (character in "([{") - (character in ")]}")
         if open_brackets > DEEPEST:
             return _too_large("The expression is nested too deeply.", offset)
@@ -76,15 +82,22 @@ def _unfit_character(text: str) -> NotAnExpression | None:
 def _not_python(error: SyntaxError, bare: str, lead: int) -> NotAnExpression:
     # Where the text ends too early, Python names no character of it.
     offset = min(error.offset - 1, len(bare)) if error.offset else len(bare)
-    sign = bare[offset : offset + 1]
     hint = "such as: bar.close >= vwap * (1 - entry_deviation_pct)"
-    if sign in _OTHER_SIGNS:
-        hint = f"did you mean `{_OTHER_SIGNS[sign]}`?"
+    before = bare[offset - 1 : offset + 1] if offset else ""
+    if before in _OTHER_SIGNS:  # Python may name the second character of two
+        offset -= 1
+    meant = [sign for sign in _OTHER_SIGNS if bare.startswith(sign, offset)]
+    shouted = _SHOUTED.match(bare, offset)
+    if meant:
+        hint = f"did you mean `{_OTHER_SIGNS[meant[0]]}`?"
+    elif shouted:
+        hint = f"did you mean `{shouted.group().lower()}`?"
     return NotAnExpression(lead + offset, "EXPR_SYNTAX", "This is not an expression.", hint)
 
 
 def _too_large(message: str, offset: int = 0) -> NotAnExpression:
-    return NotAnExpression(offset, "EXPR_TOO_LARGE", message)
+    hint = "say it in several conditions, or with fewer brackets"
+    return NotAnExpression(offset, "EXPR_TOO_LARGE", message, hint)
 
 
 def _is_small(body: ast.expr) -> bool:
