@@ -18,6 +18,7 @@ from mqd.store.reading import JournalReader
 from mqd.store.rows import OUTCOME, entries_of
 
 _BAR = '["BarClosed",'
+_ORDER = '["SubmitOrder",'
 _START = '["DeskStarted",'
 _FIRST_LOOK = 200
 
@@ -54,6 +55,17 @@ class PastBars:
         """Everything decided on the bars that ended at `at_ns`; `instants` was asked before."""
         rows = (row for row in self._journal.rows() if row.at_ns == at_ns)
         return [item for entry in entries_of(rows) for item in self._explained(entry)]
+
+    def that_made(self, order_id: str) -> Explanation | None:
+        """The decision that made the order with this id, if a bar's decision made it."""
+        seqs = {row.seq for row in self._journal.rows()
+                if row.kind == OUTCOME and _ORDER in row.body and order_id in row.body}  # fmt: skip
+        rows = (row for row in self._journal.rows() if row.seq in seqs)
+        for entry in entries_of(rows):
+            for item in self._explained(entry):
+                if order_id in item.order_ids:
+                    return item
+        return None
 
     def last(self, count: int, strategy: str | None) -> list[Explanation]:
         """The newest decisions, oldest first; bars that were set aside decide nothing."""

@@ -3,19 +3,37 @@
 from __future__ import annotations
 
 import json
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mqd.cli.options import FormatOption, TableFormat
+if TYPE_CHECKING:
+    from mqd.rules.validate import Report
+
+
+class ReportFormat(StrEnum):
+    """Who reads the problems."""
+
+    text = "text"
+    json = "json"
+    github = "github"
+    sarif = "sarif"
 
 
 def validate_rules(
     rules_dir: Annotated[
         Path | None, typer.Argument(help="The rules folder. Default: ./rules, else the shipped.")
     ] = None,
-    form: FormatOption = TableFormat.text,
+    form: Annotated[
+        ReportFormat,
+        typer.Option(
+            "--format",
+            help="text for people, json for programs, github for notes on a pull request, "
+            "sarif for code scanners.",
+        ),
+    ] = ReportFormat.text,
 ) -> None:
     """Check the rules and show every problem: where it is, what it is, how to mend it."""
     from mqd.app.settings import rules_folder
@@ -23,17 +41,28 @@ def validate_rules(
 
     folder = rules_folder(rules_dir)
     report = validate(folder)
-    if form is TableFormat.json:
-        problems = [problem.to_json() for problem in report.problems]
-        typer.echo(json.dumps({"digest": report.digest, "problems": problems}, indent=1))
-    else:
-        for problem in report.problems:
-            typer.echo(problem.to_text() + "\n")
-        count = len(report.problems)
-        typer.echo(
-            f"{folder}: no problems; digest {report.digest}"
-            if report.book is not None and not count
-            else f"{folder}: {count} problem{'s' if count != 1 else ''}"
-        )
+    typer.echo("\n".join(_shown(report, form, folder)))
     if report.book is None:
         raise typer.Exit(1)
+
+
+def _shown(report: Report, form: ReportFormat, folder: Path) -> list[str]:
+    """The report in one of its forms, line by line."""
+    from mqd.publish.problem_reports import github_annotations, sarif
+
+    if form is ReportFormat.json:
+        problems = [problem.to_json() for problem in report.problems]
+        return [json.dumps({"digest": report.digest, "problems": problems}, indent=1)]
+    if form is ReportFormat.sarif:
+        return [json.dumps(sarif(report.problems), indent=1)]
+    if form is ReportFormat.github:
+        return [*github_annotations(report.problems), _summary(report, folder)]
+    blocks = [f"{problem.to_text()}\n" for problem in report.problems]
+    return [*blocks, _summary(report, folder)]
+
+
+def _summary(report: Report, folder: Path) -> str:
+    count = len(report.problems)
+    if report.book is not None and not count:
+        return f"{folder}: no problems; digest {report.digest}"
+    return f"{folder}: {count} problem{'s' if count != 1 else ''}"

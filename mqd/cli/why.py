@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 
 def why(
+    order_id: Annotated[
+        str | None,
+        typer.Argument(metavar="ORDER_ID", help="The decision that made this order."),
+    ] = None,
     at: Annotated[
         str | None,
         typer.Option("--at", metavar="TIME", help="UTC, or exchange time. Default: the last one."),
@@ -26,28 +30,54 @@ def why(
     last: Annotated[
         int | None, typer.Option("--last", min=1, help="The newest decisions, so many.")
     ] = None,
+    brief: Annotated[
+        bool, typer.Option("--brief", help="The short answer only, no list of conditions.")
+    ] = False,
     database: JournalOption = None,
     form: FormatOption = TableFormat.text,
 ) -> None:
-    """Say why the desk did what it did on a bar: every condition with the values it read."""
+    """Say why the desk did what it did on a bar, and what would have changed it.
+
+    The short answer first; then every condition with its values and how far it was from turning.
+    """
     from mqd.app.run import latest_journal_url
     from mqd.cli.past_bars import PastBars
     from mqd.runtime.clock import SystemClock
     from mqd.store.journal import open_journal
 
-    if at is not None and last is not None:
-        raise SettingsError("--at and --last: one or the other")
+    if sum(item is not None for item in (order_id, at, last)) > 1:
+        raise SettingsError("ORDER_ID, --at and --last: one or the other")
     with open_journal(database or latest_journal_url(), SystemClock(), write=False) as journal:
         past = PastBars(journal)
-        found = _at(past, at, strategy) if at is not None else past.last(last or 1, strategy)
+        if order_id is not None:
+            found = _that_made(past, order_id)
+        else:
+            found = _at(past, at, strategy) if at is not None else past.last(last or 1, strategy)
     if not found:
         whose = f" of the strategy {strategy}" if strategy else ""
         typer.echo(f"mqd: the journal {journal.name} holds no decision{whose}", err=True)
         raise typer.Exit(1)
     if form is TableFormat.json:
-        typer.echo(json.dumps({"decisions": [item.to_json() for item in found]}, indent=1))
+        typer.echo(json.dumps({"decisions": [_row(item) for item in found]}, indent=1))
     else:
-        _show(found)
+        _show(found, brief=brief)
+
+
+def _row(item: Explanation) -> dict[str, Any]:
+    """A decision for a program, with the short answer as people get it."""
+    from mqd.publish.answer import answer_of
+
+    lines = [f"{line.codes}: {line.text}" if line.codes else line.text for line in answer_of(item)]
+    return item.to_json() | {"answer": [item.headline, *lines]}
+
+
+def _that_made(past: PastBars, order_id: str) -> list[Explanation]:
+    """The decision that made an order, or the end of the program."""
+    found = past.that_made(order_id)
+    if found is None:
+        typer.echo(f"mqd: no decision in this journal made an order {order_id}", err=True)
+        raise typer.Exit(1)
+    return [found]
 
 
 def _at(past: PastBars, text: str, strategy: str | None) -> list[Explanation]:
@@ -73,7 +103,7 @@ def _at(past: PastBars, text: str, strategy: str | None) -> list[Explanation]:
     return chosen
 
 
-def _show(found: list[Explanation]) -> None:
+def _show(found: list[Explanation], *, brief: bool) -> None:
     from mqd.cli.console import print_trimmed, stdout_console
     from mqd.cli.why_text import print_explanation
 
@@ -83,6 +113,6 @@ def _show(found: list[Explanation]) -> None:
         for place, item in enumerate(found):
             if place:
                 console.print()
-            print_explanation(console, item)
+            print_explanation(console, item, brief=brief)
 
     print_trimmed(console, show)

@@ -1,18 +1,21 @@
-"""An explained decision as text: the answer first, then every condition."""
+"""An explained decision as text: the answer first, then every condition with what it read."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rich.console import Group as Lines
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from mqd.cli.happenings import both_times, clock_of
 from mqd.ground.units import PRICE, SHARES
+from mqd.publish.answer import answer_of
 from mqd.publish.figures import fact_text
+from mqd.publish.judged import FALSE, UNKNOWN, Group, Judged
 from mqd.publish.recorded_values import NOT_KEPT, finite
-from mqd.publish.why import FALSE, UNKNOWN, Explanation, Group, Judged
+from mqd.publish.why import Explanation
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,36 +24,57 @@ _MARK_WIDTH = 7
 _PRICES = ("open", "high", "low", "close")
 
 
-def print_explanation(console: Console, item: Explanation) -> None:
-    """Print one bar and strategy."""
-    who = f"  {item.strategy}" if item.strategy else ""
-    console.print(Text(f"{both_times(item.bar.at_ns)}  {item.bar.symbol}{who}", "bold"))
-    console.print(Padding(Text(item.headline), (0, 2)))
+def print_explanation(console: Console, item: Explanation, *, brief: bool = False) -> None:
+    """Print one bar and strategy; `brief` leaves it at the answer."""
+    _print_answer(console, item)
+    if brief:
+        return
+    console.print()
     console.print(Padding(_facts(item), (0, 2)))
     for group in item.groups:
         title = Text(f"\n  {group.title}", "bold")
         if group.not_reached:
-            title.append(f" (not looked at: {group.not_reached})", "dim")
+            title.append(f"\n  (not looked at: {group.not_reached})", "dim")
         console.print(title)
         if group.conditions:
-            console.print(Padding(_conditions(group), (0, 4)))
+            console.print(Padding(_conditions(group), (0, 0, 0, 4)))
         else:
             console.print(Text("    none in these rules", "dim"))
+    if item.flips and item.flips.changes:
+        _print_flips(console, item)
+
+
+def _print_answer(console: Console, item: Explanation) -> None:
+    who = f"  {item.strategy}" if item.strategy else ""
+    console.print(Text(f"{both_times(item.bar.at_ns)}  {item.bar.symbol}{who}", "bold"))
+    console.print(Padding(Text(item.headline), (0, 2)))
+    lines = [
+        Text.assemble((f"{line.codes}: ", "bold yellow"), line.text) if line.codes
+        else Text(line.text)
+        for line in answer_of(item)
+    ]  # fmt: skip
+    table = Table.grid(padding=(0, 1))
+    table.add_column(width=1)
+    table.add_column(overflow="fold")
+    for text in lines:
+        table.add_row("-", text)
+    if lines:
+        console.print(Padding(table, (0, 2)))
+    for incident in item.incidents:
+        console.print(Padding(Text(f"incident: {incident}", "red"), (0, 2)))
 
 
 def _facts(item: Explanation) -> Table:
     bar = item.bar
     prices = [f"{name} {fact_text(finite(getattr(bar, name)), PRICE)}" for name in _PRICES]
     volume = fact_text(finite(bar.volume), SHARES).removesuffix(" shares")
-    span = f"{clock_of(bar.start_ns)}-{clock_of(bar.at_ns)} ET"
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
-    table.add_row("bar", f"{span}  {'  '.join(prices)}  volume {volume}")
-    for order in item.orders:
+    table.add_row("bar", f"{clock_of(bar.start_ns)}-{clock_of(bar.at_ns)} ET  volume {volume}")
+    table.add_row("", "  ".join(prices))
+    for order in item.order_ids:
         table.add_row("order", order)
-    for incident in item.incidents:
-        table.add_row("incident", Text(incident, "red"))
     table.add_row("rules", f"{item.rules_digest[:12]}, event {item.seq:,} of the journal")
     return table
 
@@ -58,26 +82,49 @@ def _facts(item: Explanation) -> Table:
 def _conditions(group: Group) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_column(width=_MARK_WIDTH, no_wrap=True)
-    table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for judged in group.conditions:
         if group.not_reached:
-            table.add_row(Text("-", "dim"), Text(judged.code, "dim"), Text(judged.when, "dim"))
+            said = Text(judged.code, "dim")
+            table.add_row(Text("-", "dim"), Lines(said, Text(judged.when, "dim")))
         else:
             _add_judged(table, judged)
     return table
 
 
 def _add_judged(table: Table, judged: Judged) -> None:
+    """Code and sentence, how far it was from turning, formula and values; why it is a rule."""
     style = "bold yellow" if judged.counts else "dim" if judged.truth == FALSE else "yellow"
-    code = Text(judged.code, "bold" if judged.counts else "")
-    table.add_row(Text(judged.truth, style), code, Text(judged.because))
-    table.add_row("", "", Text(judged.when, "cyan"))
+    said = [Text(judged.code, "bold" if judged.counts else "")]
+    said.append(Text(judged.sentence.replace("`", "")))
+    said += [Text(distance.text) for distance in judged.distances]
+    said.append(Text(judged.when, "cyan"))
     values = ", ".join(f"{shown.name} {shown.text}" for shown in judged.values)
     if any(shown.text != NOT_KEPT for shown in judged.values):
-        table.add_row("", "", Text(values, "dim"))
+        said.append(Text(values, "dim"))
     if judged.truth == UNKNOWN:
         counts = "true" if judged.counts else "false"
-        table.add_row(
-            "", "", Text(f"unknown: {judged.on_unknown}, so it counts as {counts}", "dim")
-        )
+        said.append(Text(f"unknown: {judged.on_unknown}, so it counts as {counts}", "dim"))
+    if judged.counts:
+        said.append(Text(judged.because, "italic"))
+    table.add_row(Text(judged.truth, style), Lines(*said))
+
+
+def _print_flips(console: Console, item: Explanation) -> None:
+    """Every single change that was found to flip the decision, the rest as recorded."""
+    assert item.flips is not None
+    console.print(
+        Text(f"\n  Each alone, all else as recorded, leads to {item.flips.towards}", "bold")
+    )
+    table = Table.grid(padding=(0, 2))
+    table.add_column(overflow="fold")
+    table.add_column(overflow="fold")
+    for change in item.flips.changes:
+        after = f"{change.after_text} instead of {change.before_text}"
+        by = f", {change.by}" if change.by else ""
+        table.add_row(Text(change.name), Text(f"{after}{by}"))
+    console.print(Padding(table, (0, 2, 0, 4)))
+    if item.flips.unchecked:
+        taken = ", ".join(item.flips.unchecked)
+        said = f"Nobody looked at these checks; they are taken to let it pass: {taken}"
+        console.print(Padding(Text(said, "dim"), (0, 2, 0, 4)))

@@ -74,14 +74,13 @@ class _Reader:
         """One entry; every text has to be there."""
         if not isinstance(node, Mapping) or {name.text for name, _ in node.pairs} != _KEYS:
             raise self._refused(key, f"{key.text} needs {', '.join((*_TEXTS, 'where'))}")
-        texts = [node.get(name) for name in _TEXTS]
+        texts = [text.text for name in _TEXTS if isinstance(text := node.get(name), Scalar)]
         where = node.get("where")
-        if not all(isinstance(text, Scalar) for text in texts) or not isinstance(where, Sequence):
+        if len(texts) < len(_TEXTS) or not isinstance(where, Sequence):
             raise self._refused(key, f"{key.text} needs a sentence each, and a list of places")
-        return Deviation(
-            *(text.text for text in texts if isinstance(text, Scalar)),
-            tuple(self._where(item) for item in where.items if isinstance(item, Scalar)),
-        )
+        title, specification, problem, instead = texts
+        places = tuple(self._where(item) for item in where.items if isinstance(item, Scalar))
+        return Deviation(title, specification, problem, instead, places)
 
     def _where(self, item: Scalar) -> Where:
         name = item.text

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from typing import NamedTuple
 
-from mqd.ground.units import DURATION, PRICE, RATIO, TIME_OF_DAY, USD, Unit
-from mqd.publish.figures import duration_text, exact, fact_text, number_text, price_text
+from mqd.ground.units import DURATION, PRICE, RATIO, SHARES, TIME_OF_DAY, USD, Unit
+from mqd.publish.figures import duration_text, exact, fact_text, number_text, price_text, ratio_text
 from mqd.rules.book import Window
 from mqd.rules.compile.question import Given, number_of
 from mqd.rules.english import English
 from mqd.rules.expressions import ir
 
 _DIGITS = 9
+_RATIO_DIGITS = 6
+_CENT = Decimal("0.01")
+_FINEST = Decimal("0.0001")  # prices are shown to this
 
 
 class Distance(NamedTuple):
@@ -33,7 +37,7 @@ def distances_of(
     `stands_against` tells that the condition was true and in the way: then a value that is above
     its threshold is too high.
     """
-    found = []
+    found: list[Distance] = []
     for leaf in ir.walk(tree):
         if not all(values.get(name.name) is not None for name in _names(leaf)):
             continue
@@ -86,16 +90,25 @@ def _in_window(leaf: ir.InWindow, values: Mapping[str, Given]) -> Iterator[Dista
 
 
 def _value(value: float, unit: Unit) -> str:
+    """One side; the unit of counts and shares is said once, with the difference."""
+    if unit == USD:
+        return f"{price_text(exact(value))} USD"
+    if unit == RATIO:
+        return ratio_text(round(exact(value), _RATIO_DIGITS))
+    if unit.is_count or unit == SHARES:
+        return fact_text(value, unit).split(" ", maxsplit=1)[0]
     return fact_text(value, unit)
 
 
 def size_text(gap: float, unit: Unit) -> str:
     """The size of a difference in its unit: 2.8304 USD, 3 bars, 5m, 0.05 percentage points."""
-    size = abs(round(exact(gap), _DIGITS))
+    size = abs(round(exact(gap), _RATIO_DIGITS if unit == RATIO else _DIGITS))
     if unit in {TIME_OF_DAY, DURATION}:
         return duration_text(int(size))
+    if unit == USD and size >= _CENT:
+        size = size.quantize(_CENT)
     if unit in {PRICE, USD}:
-        return f"{price_text(size)} USD"
+        return f"{price_text(size) if size >= _FINEST else number_text(size)} USD"
     if unit == RATIO:
         return f"{number_text(size * 100)} percentage points"
     return f"{number_text(size)} {unit.name.removesuffix('s') if size == 1 else unit.name}"

@@ -11,7 +11,7 @@ from mqd.ground import units
 from mqd.ground.canonical import decimal_text
 from mqd.ground.errors import BrokerConfirmationRequiredError
 from mqd.ground.times import clock_text
-from mqd.publish import enumerated, glossary, markdown, promises, wording
+from mqd.publish import enumerated, glossary, markdown, problem_codes, promises, wording
 from mqd.publish.beside import Beside
 from mqd.publish.diagram import diagram_title
 from mqd.publish.figures import fact_text, price_text, share_text, signed_usd
@@ -86,6 +86,7 @@ def _words(book: RuleBook, beside: Beside, up: str) -> dict[str, Any]:
         "meanings": enumerated.meanings,
         "measure_functions": FUNCTIONS,
         "on_unknown": wording.ON_UNKNOWN,
+        "problem_codes": problem_codes,
         "promises": promises,
         "requirements": REQUIREMENTS,
         "rule_places": _places(book),

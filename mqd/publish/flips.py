@@ -192,8 +192,8 @@ def _change(situation: Situation, name: ir.Name, known_as: str, after: Given) ->
 
 def _nearness(before: Given, after: Given, name: ir.Name) -> float:
     if isinstance(before, Window) and isinstance(after, Window):
-        moved = abs(before.start_s - after.start_s) + abs(before.end_s - after.end_s)
-        return moved / _SESSION_S
+        ends = abs(before.start_s - after.start_s) + abs(before.end_s - after.end_s)
+        return ends / _SESSION_S
     if before is None or after is None or name.unit == BOOL or name.members:
         return _FAR
     assert not isinstance(before, Window)

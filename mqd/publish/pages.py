@@ -13,6 +13,7 @@ from mqd.publish.diagram import state_diagram_svg
 from mqd.publish.environment import TESTS_PAGE, environment
 from mqd.publish.evidence import FOLDER as EVIDENCE
 from mqd.publish.evidence import certain_records, read_records
+from mqd.publish.problem_codes import PAGE as PROBLEM_CODES
 from mqd.publish.registry import REGISTRY, strangers
 from mqd.publish.rulefiles import FOLDER, MARK, read_sources, source_page
 from mqd.rules.book import RuleBook
@@ -22,7 +23,9 @@ LIMITS: Final = "limits.md"
 COMMAND_LINE: Final = "command-line.md"
 DEVIATIONS: Final = "deviations.md"
 STRATEGIES: Final = "strategies"
-_ALWAYS: Final = (INVARIANTS, "assumptions.md", "glossary.md", LIMITS, "no-trade.md", REGISTRY)
+_ALWAYS: Final = (
+    INVARIANTS, "assumptions.md", "glossary.md", LIMITS, "no-trade.md", PROBLEM_CODES, REGISTRY,
+)  # fmt: skip
 _SHOWN: Final = 72
 
 

@@ -94,6 +94,7 @@ class Explanation:
             "groups": [group_row(group) for group in self.groups],
             "flips": flips_row(self.flips) if self.flips else None,
             "orders": list(self.orders),
+            "order_ids": list(self.order_ids),
             "incidents": list(self.incidents),
             "rules_digest": self.rules_digest,
         }

@@ -166,8 +166,12 @@ class _Search:
             self._refuse(path, "FILE_YML", message, f"rename it to `{_shown(path.stem)}.yaml`")
             return False
         if not path.name.isprintable():
-            self._refuse(path, "FILE_NAME", "the file's name holds characters that do not show",
-                         "rename it with letters, digits, `-` and `_`")  # fmt: skip
+            self._refuse(
+                path,
+                "FILE_NAME",
+                "the file's name holds characters that do not show",
+                "rename it with letters, digits, `-` and `_`",
+            )
             return False
         return True
 
@@ -195,7 +199,9 @@ class _Search:
                 is_regular = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
                 data = file.read(MAX_BYTES + 1) if is_regular else b""
         except OSError as error:
-            self._refuse(path, "FILE_UNREADABLE", f"the file cannot be read: {_why(error)}", _ACCESS)
+            self._refuse(
+                path, "FILE_UNREADABLE", f"the file cannot be read: {_why(error)}", _ACCESS
+            )
             return None
         if len(data) > MAX_BYTES:
             message = f"the file is larger than {MAX_BYTES // 1024} KiB"

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import yaml
 
 from mqd.rules.problems import Place, Problems
+from mqd.rules.scalar_places import character_places
 from mqd.rules.tree import Mapping, Node, Scalar, Sequence
 
 CODES: Final = {
@@ -64,7 +64,8 @@ _UNCLOSED = "',' or '"
 # What PyYAML says (its C and its Python half use other words), in words of our own.
 _SYNTAX: Final = (
     ("mapping values are not", "a `:` stands where no key can stand",
-     "a text that holds `: ` needs quotes; otherwise check how this line is indented"),
+     "a text that holds `: ` needs quotes; otherwise check how this line is indented, "
+     "and that the line above has its own `:`"),
     ("escape", "a text in double quotes holds a `\\` that starts no known escape",
      "write `\\\\`, or use single quotes"),
     (_UNCLOSED, "the list or mapping that starts here is not closed, or lacks a comma",
@@ -159,7 +160,9 @@ class _Reader:
         if root is None or (isinstance(root, Scalar) and not root.text):
             self.refuse(self._start, "YAML_EMPTY", "the file is empty", hint)
         else:
-            self.refuse(root.place, "YAML_TOP_NOT_MAPPING", "a rule file holds keys with values", hint)
+            self.refuse(
+                root.place, "YAML_TOP_NOT_MAPPING", "a rule file holds keys with values", hint
+            )
         return None
 
     def _is_readable(self) -> bool:
@@ -204,6 +207,8 @@ class _Reader:
             message, hint = f"a value cannot start with `{character}`", "put it in quotes"
             if character == "\t":
                 code, message, hint = "YAML_TAB", "a tab indents this line", "indent with spaces"
+        if "tab character" in words:
+            code, message, hint = "YAML_TAB", "a tab indents this line", "indent with spaces"
         for known, sentence, advice in _SYNTAX:
             if known in words:
                 message, hint = sentence, advice
@@ -262,8 +267,12 @@ class _Reader:
 
     def _key(self, parent: _Open, node: Node) -> Scalar:
         if not isinstance(node, Scalar) or not node.text or "\n" in node.text:
-            self.refuse(node.place, "YAML_KEY_NOT_A_WORD", "a key is a word on one line",
-                        "write one word and `:`; a list or a mapping stands after it")  # fmt: skip
+            self.refuse(
+                node.place,
+                "YAML_KEY_NOT_A_WORD",
+                "a key is a word on one line",
+                "write one word and `:`; a list or a mapping stands after it",
+            )
             return Scalar("", node.place)
         if node.text == "<<":
             message = "the merge key `<<` copies keys from elsewhere"
@@ -280,124 +289,9 @@ class _Reader:
         if not style and event.start_mark.line == event.end_mark.line:
             return Scalar(value, place)
         raw = self._text[event.start_mark.index : event.end_mark.index]
-        places = _places(raw, value, style, place)
+        places = character_places(raw, value, style, place)
         scalar = Scalar(value, place, quoted=style in {"'", '"'}, places=places)
         found = _HIDDEN.search(value) if style == '"' else None
         if found:
             self._refuse_hidden(scalar.place_at(found.start()), found.group())
         return scalar
-
-
-class _Mark(NamedTuple):
-    """One character of a scalar's value, and where in the file it comes from."""
-
-    character: str
-    line: int
-    column: int
-
-
-def _places(raw: str, value: str, style: str, start: Place) -> tuple[tuple[int, int], ...]:
-    """Where each character of `value` stands in the file; `raw` is its source from `start`."""
-    _, line, column = start
-    if style in {"|", ">"}:
-        marks = _block_marks(raw, value, line, is_literal=style == "|")
-    elif style:
-        marks = _flow_marks(raw[1:-1], style, line, column + 1)
-    else:
-        marks = _flow_marks(raw, style, line, column)
-    # A block's last line breaks may have been chomped, so the value is a start of the marks.
-    if not "".join(mark.character for mark in marks).startswith(value):
-        return ((line, column),) * len(value)
-    return tuple((mark.line, mark.column) for mark in marks[: len(value)])
-
-
-_ESCAPES: Final = {
-    "0": "\0", "a": "\a", "b": "\b", "t": "\t", "\t": "\t", "n": "\n", "v": "\v", "f": "\f",
-    "r": "\r", "e": "\x1b", " ": " ", '"': '"', "/": "/", "\\": "\\", "N": "\x85", "_": "\xa0",
-    "L": "\u2028", "P": "\u2029",
-}  # fmt: skip
-_HEX_DIGITS: Final = {"x": 2, "u": 4, "U": 8}
-_ESCAPED_BREAK = re.compile(r"\\\r?\n")
-
-
-def _flow_marks(raw: str, style: str, line: int, column: int) -> list[_Mark]:
-    """The marks of a plain or quoted scalar: lines folded, escapes read."""
-    marks: list[_Mark] = []
-    blanks: list[_Mark] = []
-    breaks: list[_Mark] = []
-    joined = False  # a line break was escaped: nothing stands for it
-    at, line_start = 0, 1 - column
-    while at < len(raw):
-        character, here = raw[at], (line, at - line_start + 1)
-        if character in " \t":
-            if not breaks and not joined:
-                blanks.append(_Mark(character, *here))
-        elif character == "\n":
-            breaks.append(_Mark("\n", *here))
-            line, line_start = line + 1, at + 1
-        elif character != "\r":
-            marks.extend(_folded(blanks, breaks, joined=joined))
-            blanks, breaks, joined = [], [], False
-            piece = _ESCAPED_BREAK.match(raw, at) if style == '"' else None
-            if piece:
-                joined, line, line_start, at = True, line + 1, piece.end(), piece.end()
-                continue
-            character, width = _unescaped(raw, at, style)
-            marks.append(_Mark(character, *here))
-            at += width - 1
-        at += 1
-    marks.extend(_folded(blanks, breaks, joined=joined))
-    return marks
-
-
-def _folded(blanks: list[_Mark], breaks: list[_Mark], *, joined: bool) -> list[_Mark]:
-    """What the white space between two pieces of a flow scalar means: one break is a space."""
-    if joined or not breaks:
-        return breaks or blanks
-    return [breaks[0]._replace(character=" ")] if len(breaks) == 1 else breaks[1:]
-
-
-def _unescaped(raw: str, at: int, style: str) -> tuple[str, int]:
-    """The character that stands at `at`, and how many characters it is written with."""
-    if style == "'" and raw.startswith("''", at):
-        return "'", 2
-    if style != '"' or raw[at] != "\\":
-        return raw[at], 1
-    letter = raw[at + 1 : at + 2]
-    width = 2 + _HEX_DIGITS.get(letter, 0)
-    return _ESCAPES.get(letter) or chr(int(raw[at + 2 : at + width], 16)), width
-
-
-def _block_marks(raw: str, value: str, line: int, *, is_literal: bool) -> list[_Mark]:
-    """The marks of a `|` or `>` scalar, with all the line breaks that chomping may drop."""
-    marks: list[_Mark] = []
-    gap: _Mark | None = None
-    empty: list[_Mark] = []
-    follows_indented = False
-    for number, indent, text in _block_lines(raw, value, line):
-        end = indent + len(text) + 1
-        if not text:
-            empty.append(_Mark("\n", number, end))
-            continue
-        is_indented = text[0] in " \t"
-        if gap and not is_literal and not follows_indented and not is_indented:
-            if not empty:
-                marks.append(gap._replace(character=" "))
-        elif gap:
-            marks.append(gap)
-        marks.extend(empty)
-        marks.extend(_Mark(text[i], number, indent + i + 1) for i in range(len(text)))
-        gap, empty, follows_indented = _Mark("\n", number, end), [], is_indented
-    return marks + ([gap] if gap else []) + empty
-
-
-def _block_lines(raw: str, value: str, line: int) -> Iterator[tuple[int, int, str]]:
-    """Each line under a block scalar's header: its number, its indentation, the text after it."""
-    lines = [text.removesuffix("\r") for text in raw.split("\n")[1:]]
-    values = value.split("\n")
-    first = next((text for text in lines if text.strip(" ")), max(lines, key=len, default=""))
-    in_value = next((text for text in values if text.strip(" ")), max(values, key=len))
-    # The same line in the file and in the value: what differs is the indentation.
-    indent = (len(first) - len(first.lstrip(" "))) - (len(in_value) - len(in_value.lstrip(" ")))
-    for number, text in enumerate(lines, line + 1):
-        yield number, min(indent, len(text)), text[indent:]

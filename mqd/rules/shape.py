@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from mqd.rules.find import shipped_text
 from mqd.rules.load import excerpt
+from mqd.rules.nearly import meant, number_flaw
 from mqd.rules.problems import Place, Problems, did_you_mean
 from mqd.rules.tree import Mapping, Node, Scalar, Sequence, at, walk
 
@@ -51,20 +52,6 @@ MAX_ENTRIES: Final = 200
 _HEADER: Final = {"title", "owner", "since", "because", "format", "assumes", "related"}
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,14})(\.[0-9]{1,12})?")
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,14})")
-_FLAWS: Final = tuple(
-    (re.compile(pattern, re.IGNORECASE), sentence)
-    for pattern, sentence in (
-        (r"[-+]?\.?(inf(inity)?|nan)", "it is not a finite number"),
-        (r"[-+]?0[xob][0-9a-f_]+", "write it in decimal digits"),
-        (r"[-+]?[0-9.]*[0-9]e[-+]?[0-9]+", "write it without an exponent"),
-        (r"[-+]?[0-9][0-9_,.]*[_,][0-9_,.]*", "write it without `_` or `,` between the digits"),
-        (r"\+.*[0-9.]", "write it without `+`"),
-        (r"-?0[0-9]+(\.[0-9]*)?", "write it without a leading 0"),
-        (r"-?(\.[0-9]+|[0-9]+\.)", "write a digit on both sides of the point"),
-        (r"-?[0-9.]+ ?%", "write a share as a ratio: 0.003 is 0.3 %"),
-        (r"-?[0-9]{16,}(\.[0-9]*)?|-?[0-9]+\.[0-9]{13,}", "it has too many digits"),
-    )
-)
 
 
 def check_shape(document: Mapping, problems: Problems) -> dict[str, Any] | None:
@@ -251,6 +238,9 @@ class _Report:
         if not path:
             return f"this {self._kind} document"
         if isinstance(path[-1], int):
+            named = at(self._document, *path, "id")
+            if isinstance(named, Scalar) and named.text:
+                return f"`{excerpt(named.text)}`"
             return f"item {path[-1] + 1} of {self._label(path[:-1])}"
         return f"`{excerpt(path[-1])}`"
 
@@ -271,7 +261,12 @@ class _Report:
             elif not any(re.search(pattern, key.text) for pattern in patterns):
                 names = _resolved(error.schema["propertyNames"], self._kind)
                 message = f"`{excerpt(key.text)}` in {self._label(path)} must be {_wanted(names)}"
-                self._add(key.place, path, "SHAPE_BAD_NAME", message, names["description"])
+                near = key.text.strip().upper().replace("-", "_").replace(" ", "_")
+                if names["title"] != "code" or not re.search(names["pattern"], near):
+                    near = near.lower()
+                is_near = re.search(names["pattern"], near)
+                hint = f"did you mean `{near}`?" if is_near else names["description"]
+                self._add(key.place, path, "SHAPE_BAD_NAME", message, hint)
 
     def _missing_keys(self, error: _Error, path: Path) -> None:
         known = error.schema.get("properties", {})
@@ -321,8 +316,9 @@ class _Report:
 def _violation(error: _Error, node: Node | None, label: str, kind: str) -> tuple[str, str, str]:
     """The code, the sentence and the hint for one value that does not fit."""
     keyword, limit = error.validator, str(error.validator_value)
+    about = str(error.schema.get("description", ""))
     if keyword in {"minItems", "minProperties"} or (isinstance(node, Scalar) and not node.text):
-        return "SHAPE_EMPTY", f"{label} is empty", str(error.schema.get("description", ""))
+        return "SHAPE_EMPTY", f"{label} is empty", about
     if keyword in {"maxItems", "maxProperties"}:
         return "SHAPE_TOO_MANY", f"{label} holds more than {limit} entries", _FEWER
     if keyword == "uniqueItems":
@@ -330,24 +326,23 @@ def _violation(error: _Error, node: Node | None, label: str, kind: str) -> tuple
     if not isinstance(node, Scalar) or limit in _COLLECTIONS:
         wanted = _COLLECTIONS.get(limit) or _wanted(error.schema, kind)
         found = "a single value" if isinstance(node, Scalar) else "keys or a list"
-        return "SHAPE_WRONG_TYPE", f"{label} must be {wanted}, not {found}", _about(error)
+        return "SHAPE_WRONG_TYPE", f"{label} must be {wanted}, not {found}", about
     shown = f"`{excerpt(node.text)}`"
     if keyword == "multipleOf":
-        return "SHAPE_NOT_WHOLE", f"{label} must be a whole number, not {shown}", _nearest_whole(node)
+        return (
+            "SHAPE_NOT_WHOLE",
+            f"{label} must be a whole number, not {shown}",
+            _nearest_whole(node),
+        )
     if keyword == "exclusiveMinimum":
-        return "SHAPE_OUT_OF_RANGE", f"{label} must be above {limit}, not {shown}", _about(error)
+        return "SHAPE_OUT_OF_RANGE", f"{label} must be above {limit}, not {shown}", about
     if keyword == "maximum":
-        return "SHAPE_OUT_OF_RANGE", f"{label} must be at most {limit}, not {shown}", _about(error)
+        return "SHAPE_OUT_OF_RANGE", f"{label} must be at most {limit}, not {shown}", about
     if keyword == "maxLength":
         return "SHAPE_TOO_LONG", f"{label} is over {limit} characters long", "say it shorter"
     if keyword == "format":
         return "SHAPE_NOT_A_DATE", f"{shown} is not a day of the calendar", _DAY
     return _not_among(error, node, label, kind)
-
-
-def _about(error: _Error) -> str:
-    """What the schema says of the value, as a hint."""
-    return str(error.schema.get("description", ""))
 
 
 def _nearest_whole(node: Scalar) -> str:
@@ -369,7 +364,8 @@ def _not_among(error: _Error, node: Scalar, label: str, kind: str) -> tuple[str,
     flaw = _number_flaw(node) if types & {"number", "integer"} else ""
     if "number" in types and (flaw or types <= {None, "number"}):
         return "SHAPE_NOT_A_NUMBER", f"{label} must be {wanted}, not {shown}", flaw
-    hint = flaw or did_you_mean(node.text, choices)
+    hint = flaw or meant(node.text, wanted) or did_you_mean(node.text, choices)
+    hint = hint or str(error.schema.get("description", ""))
     if choices and types <= {None, "integer"}:
         return "SHAPE_UNKNOWN_VALUE", f"{label} cannot be {shown}", hint
     return "SHAPE_WRONG_FORM", f"{label} must be {wanted}, not {shown}", hint
@@ -379,7 +375,7 @@ def _number_flaw(node: Scalar) -> str:
     """What keeps a text that looks like a number from being one; empty when it does not."""
     if (node.quoted or node.places) and _NUMBER.fullmatch(node.text.strip()):
         return "write it on one line, without quotes"
-    return next((sentence for form, sentence in _FLAWS if form.fullmatch(node.text)), "")
+    return number_flaw(node.text)
 
 
 def _wanted(schema: dict[str, Any], kind: str = "") -> str:

@@ -1,4 +1,4 @@
-"""`mqd why`: the record in words, and nothing evaluated anew."""
+"""`mqd why`: the record in words, how far each condition was from turning, and what would."""
 
 from __future__ import annotations
 
@@ -68,11 +68,53 @@ def test_the_last_decision_in_words(mqd: Callable[..., Any], sample_journal: Pat
         "no trade: OUTSIDE_WINDOW, MAX_TRADES_REACHED",
         "clock.time 16:00, trade_window 10:00-11:30",
         "entry_deviation_pct 0.003 (0.3 %)",
+        "The close is at or above the VWAP less 0.3 % (entry_deviation_pct).",
+        "close 603.58, threshold 600.7496: 2.8304 USD too high",
+        "exchange time 16:00, 10:00-11:30 closed 4h 30m before; enough: clock.time 11:29",
+        "No single change would have done it: 4 conditions stood against it",
         "One idea a day is enough.",
         "not looked at: no position was open",
     ):
         assert piece in done.stdout
     assert "\x1b" not in done.stdout
+
+
+def test_the_short_answer_is_a_few_lines(mqd: Callable[..., Any], sample_journal: Path) -> None:
+    done = mqd("why", "--db", sample_journal, "--at", "2024-11-26 10:30", "--brief")
+    lines = done.stdout.splitlines()
+    assert lines[1:4] == [
+        "  no trade: PRICE_ABOVE_THRESHOLD",
+        "  - PRICE_ABOVE_THRESHOLD: close 597.81, threshold 597.4658: 0.3442 USD too high",
+        "  - It would have entered with bar.close 597.46 instead of 597.81 (0.35 USD lower).",
+    ]
+    assert len(lines) == 5
+    rule = "with entry_deviation_pct 0.00242 instead of 0.003 (0.058 percentage points lower)."
+    assert lines[4] == f"  - By the rules alone: {rule}"
+
+
+def test_the_decision_that_made_an_order(mqd: Callable[..., Any], sample_journal: Path) -> None:
+    order = f"mqd-{STRATEGY}-SPY-20241125T153100Z-entry-1"
+    (found,) = answer(mqd("why", order, "--db", sample_journal, "--format", "json"))
+    assert (found["at"], found["outcome"]) == ("2024-11-25T15:31:00Z", "ENTER")
+    assert found["order_ids"] == [order]
+    none = mqd("why", order[:-1] + "2", "--db", sample_journal)
+    assert none.returncode == 1
+    assert none.stderr.count("\n") == 1
+
+
+def test_distances_and_flips_as_json(mqd: Callable[..., Any], sample_journal: Path) -> None:
+    words = ("--at", "2024-11-26 10:30", "--format", "json")
+    (found,) = answer(mqd("why", "--db", sample_journal, *words))
+    assert found["flips"]["towards"] == "ENTER"
+    flips = {item["name"]: item for item in found["flips"]["changes"]}
+    assert flips["bar.close"]["after"] == 597.46
+    assert flips["entry_deviation_pct"]["after"] == 0.00242
+    assert flips["bar.close"]["leads_to"] == "ENTER"
+    groups = {group["name"]: group["conditions"] for group in found["groups"]}
+    above = next(item for item in groups["no_trade"] if item["code"] == "PRICE_ABOVE_THRESHOLD")
+    assert above["distances"][0]["gap"] == pytest.approx(0.3442, abs=1e-4)
+    assert {item["name"] for item in above["flips"]} >= {"bar.close", "vwap"}
+    assert found["answer"][0].startswith("no trade")
 
 
 def test_the_last_few(mqd: Callable[..., Any], sample_journal: Path) -> None:

@@ -48,6 +48,8 @@ def make(example: Example, rules: Path) -> None:
         path.write_text(_seen(example.wrong), encoding="utf-8")
     elif example.how == "link":
         path.symlink_to(rules.absolute() / example.source)
+    elif example.how == "move":
+        (rules / example.source).rename(path)
     elif example.how == "pipe":
         os.mkfifo(path)
     elif example.how == "remove":
@@ -125,3 +127,65 @@ def test_the_wrong_lines_lead_to_exactly_what_the_page_says(code: str, rules: Pa
 
 def test_the_right_lines_are_right(rules: Path) -> None:
     assert not validate(rules).problems
+
+
+def test_every_code_has_an_example() -> None:
+    assert set(shipped_examples()) == set(all_codes())
+
+
+def test_every_message_says_how_to_mend_it() -> None:
+    for example in shipped_examples().values():
+        assert example.says.count("    hint: ") == example.says.count(f" {example.code}"), example
+
+
+def test_the_page_has_a_section_for_every_code(pages: dict[str, str]) -> None:
+    page = pages[PAGE]
+    assert re.findall(r"(?m)^### (\w+)$", page) == list(all_codes())
+    for code, example in shipped_examples().items():
+        section = page.split(f"\n### {code}\n")[1].split("\n## ")[0].split("\n### ")[0]
+        assert all_codes()[code].split("`")[0] in section
+        for language, text in (
+            ("yaml", example.wrong),
+            ("text", example.says),
+            ("yaml", example.right),
+        ):
+            assert f"\n```{language}\n{text}```\n" in section
+        assert f"](#{code.lower()})" in page
+
+
+def test_no_example_ends_its_fence_early() -> None:
+    for example in shipped_examples().values():
+        assert "```" not in example.wrong + example.says + example.right
+        assert example.wrong.endswith("\n")
+        assert example.right.endswith("\n")
+
+
+def test_the_stages_tell_each_code_once() -> None:
+    told = [section.code for _, sections in stages() for section in sections]
+    assert told == list(all_codes())
+
+
+ENTRY = "YAML_TAB:\n  file: a.yaml\n  wrong: |\n    a\n  right: |\n    b\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("YAML_TAB: [", "YAML_SYNTAX"),
+        ("YAML_TAB: x\n", "YAML_TAB needs file, right, wrong"),
+        (ENTRY.replace("right", "rihgt"), "YAML_TAB needs file, right, wrong"),
+        (ENTRY.replace("YAML_TAB", "YAML_TABS"), "YAML_TABS is no problem code"),
+        (f"{ENTRY}  times: many\n", "`times` of YAML_TAB must be a whole number"),
+    ],
+)
+def test_examples_that_are_none_are_refused(text: str, words: str) -> None:
+    with pytest.raises(SettingsError, match=r"a\.yaml:1") as told:
+        read_examples(text, "a.yaml")
+    assert words in str(told.value)
+
+
+def test_an_example_is_read_whole() -> None:
+    found = read_examples(f"{ENTRY}  times: 3\n  also: [YAML_SYNTAX]\n", "a.yaml")
+    assert found == {
+        "YAML_TAB": Example("YAML_TAB", "a.yaml", "a\n", "b\n", "", times=3, also=("YAML_SYNTAX",))
+    }

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from mqd.app.pages import beside_the_rules, worked_examples
+from mqd.ground.canonical import decimal_text
 from mqd.ground.errors import SettingsError
 from mqd.ground.units import UNITS
 from mqd.publish import markdown
@@ -104,7 +105,7 @@ def test_the_worked_example_is_a_real_decision(book, example, whole) -> None:
     assert "synthetic and no market data" in page
     assert example.decision.at in page
     assert f"| `{example.trade.exit_reason}` | yes |" in page
-    assert f"{example.qty} shares, with a planned stop at" in page
+    assert f"{decimal_text(example.qty)} shares, with a planned stop at" in page
     for rule in book.strategies[0].no_trade:
         assert f"| `{rule.code}` | no |" in page
 

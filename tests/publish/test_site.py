@@ -22,7 +22,7 @@ const frame = document.getElementById('page');
 frame.onload = () => {{
   const page = frame.contentDocument, root = page.documentElement;
   const pictures = [...page.images].map(one => [one.getAttribute('src'), one.naturalWidth]);
-  const colour = getComputedStyle(page.querySelector('.wy-nav-content')).backgroundColor;
+  const colour = getComputedStyle(page.querySelector('.wy-nav-content-wrap')).backgroundColor;
   const found = {{wide: root.scrollWidth > root.clientWidth + 1, pictures, colour}};
   document.body.textContent = 'FOUND' + JSON.stringify(found) + 'END';
 }};
@@ -81,12 +81,12 @@ def parsed(site) -> dict[Path, _Page]:
 def _dom(browser: str, page: Path, *options: str) -> str:
     shown = subprocess.run(
         [
-            browser, "--headless", "--no-sandbox", "--disable-gpu", "--allow-file-access-from-files",
-            "--virtual-time-budget=4000", "--dump-dom", *options, page.as_uri(),
+            browser, "--headless", "--no-sandbox", "--disable-gpu",
+            "--allow-file-access-from-files", "--dump-dom", *options, page.as_uri(),
         ],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=30,
         check=False,
     )  # fmt: skip
     assert shown.returncode == 0, shown.stderr

@@ -181,8 +181,24 @@ def test_a_second_document_of_one_id(folder) -> None:
     assert {file for file, _ in codes} == {"limits/more.yaml"}
 
 
+@pytest.mark.parametrize(
+    ("file", "folder_name", "is_told"),
+    [(WINDOW, "strategies", True), (THESIS, "limits", True), (LIMITS, "desk", True),
+     (DATA, "orders", True), (WINDOW, "hours", False), (DESK, "orders", False)],
+)  # fmt: skip
+def test_a_file_in_the_folder_of_another_kind(folder, file, folder_name, is_told) -> None:
+    moved = f"{folder_name}/{Path(file).name}"
+    if (folder.root / moved).exists():
+        moved = f"{folder_name}/more.yaml"
+    folder.write(moved, folder.text(file))
+    folder.remove(file)
+    told = [(one[0], one[3]) for one in folder.told()]
+    assert told == ([(moved, "FOLDER_OF_ANOTHER_KIND")] if is_told else [])
+
+
 def test_every_code_is_declared_and_has_a_case_here() -> None:
-    told = {code for case in FAULTS for code, *_ in case.values[0].expected} | {"ID_TAKEN"}
+    told = {code for case in FAULTS for code, *_ in case.values[0].expected}
+    told |= {"ID_TAKEN", "FOLDER_OF_ANOTHER_KIND"}
     declared: set[str] = set()
     for module in (limits, machines, sets, strategies, together):
         declared |= set(module.CODES)

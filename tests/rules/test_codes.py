@@ -31,9 +31,8 @@ def _told(tree: ast.AST) -> Iterator[str]:
 
 def _texts(nodes: list[ast.expr]) -> Iterator[str]:
     for node in nodes:
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            if CODE.fullmatch(node.value):
-                yield node.value
+        if isinstance(node, ast.Constant) and CODE.fullmatch(str(node.value)):
+            yield str(node.value)
 
 
 def _all_told() -> set[str]:

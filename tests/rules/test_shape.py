@@ -205,7 +205,7 @@ WRONG = [
     (THESIS + "assumes: [It is, It is]\n", "SHAPE_DUPLICATE_ITEM", 11, 18, "TH-001", "twice"),
     (THESIS + "related: [{id: A, type: derivd}]\n", "SHAPE_UNKNOWN_VALUE", 11, 25,
      "TH-001.related.A", "mean `derived`?"),
-    (THESIS + "related: [{id: A}]\n", "SHAPE_MISSING_KEY", 11, 11, "TH-001.related.A", "item 1"),
+    (THESIS + "related: [{id: A}]\n", "SHAPE_MISSING_KEY", 11, 11, "TH-001.related.A", "`A`"),
     (THESIS + f"assumes: [{'a b,' * 51}]\n", "SHAPE_TOO_MANY", 11, 1, "TH-001", "more than 50"),
     (THESIS + f"assumes: [{'a,' * 201}]\n", "SHAPE_TOO_MANY", 11, 10, "", "more than 200"),
     (THESIS.replace("TH-001", "[a]"), "SHAPE_WRONG_TYPE", 1, 9, "", "a thesis id"),

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from mqd.ground.canonical import decimal_text
-from mqd.ground.units import Unit
+from mqd.ground.units import RATIO, Unit
 from mqd.rules.book import Limit, Value
 from mqd.rules.check.document import Document
 from mqd.rules.check.values import bound_in, expected, expected_bound, is_inside, value_in
@@ -21,6 +21,9 @@ CODES = {
     "NAME_RESERVED": "A declared name is a word of the expression language.",
 }
 _RESERVED = {*FUNCTIONS, "known", "unknown"}
+
+_RANGE = "change the value, or its range if that is what you mean"
+_SHARE = f"0.3 % is written 0.003; {_RANGE}"
 
 PREFIX = "limits."
 
@@ -100,7 +103,7 @@ def read_range(document: Document, path: tuple[str, ...]) -> Ranged | None:
     if minimum > maximum:
         document.note(
             document.place_of(*path, "min"), path, "RANGE_UPSIDE_DOWN",
-            f"The smallest value of `{path[-1]}` is above its largest.",
+            f"The smallest value of `{path[-1]}` is above its largest.", "swap `min` and `max`",
         )  # fmt: skip
         return None
     if not is_inside(value, minimum, maximum):
@@ -108,6 +111,7 @@ def read_range(document: Document, path: tuple[str, ...]) -> Ranged | None:
         document.note(
             document.place_of(*path, "value"), path, "VALUE_OUT_OF_RANGE",
             f"`{path[-1]}` is {document.text(*path, 'value')}, outside its range {low} to {high}.",
+            _SHARE if unit == RATIO else _RANGE,
         )  # fmt: skip
         return None
     return Ranged(value, minimum, maximum, unit)

@@ -59,7 +59,9 @@ def _states(document: Document) -> tuple[State, ...]:
                 "choose another name",
             )  # fmt: skip
         means = document.text("states", key.text, "means")
-        is_terminal = document.text("states", key.text, "terminal") == "true"
+        # `yes` was refused by the shape; here it means what its author meant.
+        terminal = document.text("states", key.text, "terminal").lower()
+        is_terminal = terminal in {"true", "yes", "on"}
         found.append(State(key.text, means, is_terminal, key.place))
     return tuple(found)
 
@@ -75,5 +77,5 @@ def _check_states_named(document: Document, states: tuple[State, ...]) -> None:
         if state.name not in named and not (state.is_terminal and TERMINAL in named):
             document.note(
                 state.place, ("states", state.name), "STATE_UNREACHABLE",
-                f"No transition names {state.name}.",
+                f"No transition names {state.name}.", "add a transition to it, or remove the state",
             )  # fmt: skip

@@ -58,7 +58,8 @@ class RowReader:
                 row = self._row(path)
                 if row.id and row.id in known:
                     message = f"`{row.id}` is taken already."
-                    self.document.note(row.place, (row.id,), "ROW_ID_TAKEN", message)
+                    hint = "give this row an id of its own"
+                    self.document.note(row.place, (row.id,), "ROW_ID_TAKEN", message, hint)
                 known.setdefault(row.id, row)
                 rows.append((row, path))
         for row, path in rows:
@@ -108,13 +109,15 @@ class RowReader:
     def _sources(self, path: Path, row_id: str) -> tuple[str, ...]:
         """The states a row starts from; TERMINAL stands for all terminal ones."""
         found: list[str] = []
-        for scalar in self.document.items(*path, "from"):
+        # A state that stands there twice was told by the shape, and counts once.
+        for scalar in {item.text: item for item in self.document.items(*path, "from")}.values():
             terminal = [state.name for state in self.states.values() if state.is_terminal]
             if scalar.text == TERMINAL and terminal:
                 found += terminal
             elif scalar.text == TERMINAL:
                 message = "No state of this machine is terminal, so this row says nothing."
-                self.document.note(scalar.place, (row_id,), "STATE_UNKNOWN", message)
+                hint = "name states, or write `terminal: true` under one"
+                self.document.note(scalar.place, (row_id,), "STATE_UNKNOWN", message, hint)
             else:
                 name = self.state_name(scalar, (row_id,))
                 found += [name] if name else []
@@ -180,5 +183,6 @@ def _problem_of_else(row: Row, rows: dict[str, Row]) -> tuple[str, str, str] | N
         return "ROW_ELSE_IS_GUARDED", message, "name a row without `when`"
     if not (set(row.sources) <= set(other.sources) and set(row.events) <= set(other.events)):
         message = f"`{other.id}` does not cover every state and event of `{row.id}`."
-        return "ROW_ELSE_DOES_NOT_COVER", message, ""
+        hint = "name a row with the same `event` and `from`, or widen it"
+        return "ROW_ELSE_DOES_NOT_COVER", message, hint
     return None

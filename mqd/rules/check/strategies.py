@@ -135,7 +135,11 @@ def _measures(document: Document, scope: Scope) -> list[Measure]:
         check_name(document, *path)
         if key.text in scope.names:
             document.note(
-                key.place, path, "NAME_TAKEN", f"`{key.text}` is the name of a param already."
+                key.place,
+                path,
+                "NAME_TAKEN",
+                f"`{key.text}` is the name of a param already.",
+                "choose another name",
             )
             continue
         named = [name.text for name, _ in document.pairs(*path) if name.text in FUNCTIONS]

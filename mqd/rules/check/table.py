@@ -45,6 +45,7 @@ def table_of(
                 document.note(
                     row.place, (row.id,), "PAIR_COVERED_TWICE",
                     f"`{pair[1]}` in {pair[0]} is covered by {table[pair].id} already.",
+                    "a state and an event belong to one row: take them out of the other",
                 )  # fmt: skip
             table.setdefault(pair, row)
     for state in states if doubts.names_are_right else ():
@@ -80,14 +81,18 @@ def check_ways(document: Document, machine: MachineRules, doubts: Doubts) -> Non
     for state in machine.states:
         if state.name not in reached:
             _note_state(document, state.place, state.name, "STATE_UNREACHABLE",
-                        f"Nothing leads from {machine.initial} to {state.name}.")  # fmt: skip
+                        f"Nothing leads from {machine.initial} to {state.name}.",
+                        "add a transition to it, or remove the state")  # fmt: skip
         if terminal and state.name not in ends:
             _note_state(document, state.place, state.name, "STATE_TRAPPED",
-                        f"No way leads from {state.name} to a terminal state.")  # fmt: skip
+                        f"No way leads from {state.name} to a terminal state.",
+                        "add a transition, or write `terminal: true` under it")  # fmt: skip
 
 
-def _note_state(document: Document, place: Place, name: str, code: str, message: str) -> None:
-    document.note(place, ("states", name), code, message)
+def _note_state(
+    document: Document, place: Place, name: str, code: str, message: str, hint: str
+) -> None:
+    document.note(place, ("states", name), code, message, hint)
 
 
 def _closure(start: set[str], edges: set[tuple[str, str]]) -> set[str]:

@@ -23,6 +23,7 @@ from mqd.rules.words.events import MACHINE_EVENTS
 CODES = {
     "ID_TAKEN": "Two documents of one kind have the same id.",
     "ID_NOT_FILE_NAME": "A document's id is not the name of its file.",
+    "FOLDER_OF_ANOTHER_KIND": "A file stands in the folder of another kind of rule.",
     "DOCUMENT_UNKNOWN": "The desk has no use for a document of this kind and id.",
     "DOCUMENT_MISSING": "A document that the desk cannot run without is not there.",
     "THESIS_UNKNOWN": "A strategy names a thesis that nobody declares.",
@@ -31,6 +32,11 @@ CODES = {
 
 _ONE_EACH = {"limits": ("desk",), "checks": ("orders",), "data": ("bars",),
              "machine": tuple(MACHINE_EVENTS)}  # fmt: skip
+_FOLDERS = {
+    "strategies": ("strategy", "machine"), "protections": ("protection",), "theses": ("thesis",),
+    "limits": ("limits",), "orders": ("checks", "machine"), "data": ("data",),
+    "desk": ("machine",),
+}  # fmt: skip
 _NAMED_BY_FILE = ("strategy", "protection", "thesis")
 
 
@@ -55,7 +61,7 @@ class Together:
         theses = [read_thesis(item) for item in self._of("thesis")]
         if not self.notes.some_unread:
             self._check_theses(theses)
-        if self.notes.as_written and not self.notes.some_unread:
+        if self.notes.as_written and not self.notes.some_unread and not self._missing():
             self._check_limits_used(scope)
         if self.notes.problems.has_errors():
             return None
@@ -102,8 +108,11 @@ class Together:
         seen: set[tuple[str, str]] = set()
         for document in self.documents:
             if (document.kind, document.id) in seen:
-                document.note(document.place, (), "ID_TAKEN",
-                              f"Another {document.kind} is called `{document.id}`.")  # fmt: skip
+                document.note(
+                    document.place, (), "ID_TAKEN",
+                    f"There is another `{document.kind}: {document.id}`.",
+                    "rename one of them, or remove it",
+                )  # fmt: skip
             seen.add((document.kind, document.id))
             known = _ONE_EACH.get(document.kind)
             if known is not None and document.id not in known:
@@ -112,6 +121,7 @@ class Together:
                     f"The desk has no use for {document.kind} `{document.id}`.",
                     did_you_mean(document.id, known),
                 )  # fmt: skip
+            self._check_folder(document)
             stem = PurePath(document.place.file).stem
             if document.kind in _NAMED_BY_FILE and document.place.file and stem != document.id:
                 document.note(
@@ -119,12 +129,27 @@ class Together:
                     f"The {document.kind} is called `{document.id}` and its file `{stem}`.",
                     "one rule, one file, one name: rename one of them",
                 )  # fmt: skip
-        wanted = {(kind, name) for kind, names in _ONE_EACH.items() for name in names}
-        for kind, name in () if self.notes.some_unread else sorted(wanted - seen):
+        for kind, name in () if self.notes.some_unread else self._missing():
             self.notes.problems.add(
                 Place(self.root, 1, 1), f"{kind}", "DOCUMENT_MISSING",
                 f"There is no document `{kind}: {name}`, and the desk cannot run without it.",
+                "put its file back, or name the folder that holds all the rules",
             )  # fmt: skip
+
+    def _check_folder(self, document: Document) -> None:
+        """The pages and the readers look for a rule by its folder; other folders are free."""
+        folder = PurePath(document.place.file).parent.name
+        if document.kind not in _FOLDERS.get(folder, (document.kind,)):
+            wanted = next(name for name, kinds in _FOLDERS.items() if document.kind in kinds)
+            document.note(
+                document.place, (), "FOLDER_OF_ANOTHER_KIND",
+                f"A {document.kind} does not belong into `{folder}`.", f"move it to `{wanted}`",
+            )  # fmt: skip
+
+    def _missing(self) -> list[tuple[str, str]]:
+        """The documents, by kind and id, that every desk has and this one has not."""
+        wanted = {(kind, name) for kind, names in _ONE_EACH.items() for name in names}
+        return sorted(wanted - {(document.kind, document.id) for document in self.documents})
 
     def _check_theses(self, theses: list[Thesis]) -> None:
         known = {thesis.header.id for thesis in theses}
@@ -133,7 +158,7 @@ class Together:
             if scalar is not None and scalar.text not in known:
                 document.note(
                     scalar.place, (), "THESIS_UNKNOWN", f"There is no thesis `{scalar.text}`.",
-                    did_you_mean(scalar.text, known),
+                    did_you_mean(scalar.text, known) or f"declare it in theses/{scalar.text}.yaml",
                 )  # fmt: skip
 
     def _check_limits_used(self, scope: Scope) -> None:

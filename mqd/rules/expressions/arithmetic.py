@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import TYPE_CHECKING, TypeVar
 
-from mqd.ground.units import DURATION, RATIO, TIME_OF_DAY, Unit, product, quotient
+from mqd.ground.units import DURATION, PRICE, RATIO, SHARES, TIME_OF_DAY, Unit, product, quotient
 from mqd.rules.expressions import ir
 from mqd.rules.expressions.scope import UNDECIDED
 from mqd.rules.problems import Problems, did_you_mean
@@ -26,6 +26,13 @@ _ARITHMETIC: dict[type[ast.operator], str] = {
     ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/",
 }  # fmt: skip
 _FREE = Unit("number")
+_JOIN_IT = "join yes-or-no parts with `and`, `or` and `not`"
+_WHERE_NAMES_ARE = "the glossary has the facts; declare a param or a measure in this file"
+_ZERO = "divide by the number that is meant"
+_MAKES = {
+    SHARES: "usd / price gives shares, such as risk_dollars / bar.close",
+    PRICE: "price * ratio gives a price, such as bar.close * (1 - stop_loss_pct)",
+}
 _DIGITS = re.compile(r"(0|[1-9][0-9]{0,14})(\.[0-9]{1,12})?")
 _WORDS: dict[type[ast.AST], str] = {
     ast.Attribute: "attribute of an attribute",
@@ -59,7 +66,8 @@ class NumberReader:
         tree = self._settle(self.number(body), wanted, body)
         if tree.unit != wanted:
             message = f"This is in {tree.unit.name}, expected {wanted.name}."
-            raise self.refused(body, "EXPR_UNIT", message)
+            hint = _MAKES.get(wanted, "multiply or divide until the units come out")
+            raise self.refused(body, "EXPR_UNIT", message, hint)
         return tree
 
     def number(self, node: ast.expr) -> ir.Numeric:
@@ -80,10 +88,11 @@ class NumberReader:
                 name = self.name(node)
                 if not name.unit.is_number or name.members:
                     message = f"`{name.name}` is {name.unit.name}, not a number."
-                    raise self.refused(node, "EXPR_TYPE", message)
+                    raise self.refused(node, "EXPR_TYPE", message, _JOIN_IT)
                 return name
             case ast.Compare() | ast.BoolOp() | ast.UnaryOp(op=ast.Not()):
-                raise self.refused(node, "EXPR_TYPE", "This is yes or no where a number is wanted.")
+                message = "This is yes or no where a number is wanted."
+                raise self.refused(node, "EXPR_TYPE", message, _JOIN_IT)
             case _:
                 raise self.not_allowed(node)
 
@@ -96,7 +105,7 @@ class NumberReader:
         one, two = self.all(lambda part: self._settle(part[0], unit, part[1]), parts)
         if one.unit != two.unit:
             message = f"{one.unit.name} and {two.unit.name} cannot be {verb}."
-            hint = f"{_described(one)}, {_described(two)}"
+            hint = f"{_described(one)}, {_described(two)}{_share_of(one, two, verb)}"
             raise self.refused(right, "EXPR_UNIT", message, hint)
         return one, two
 
@@ -130,7 +139,9 @@ class NumberReader:
             hint = "the result would have no unit that the language knows"
             raise self.refused(node, "EXPR_UNIT", message, hint)
         if op == "/" and isinstance(two, ir.Number) and not Decimal(two.text):
-            raise self.refused(node.right, "EXPR_NOT_ALLOWED", "Nothing can be divided by 0.")
+            raise self.refused(
+                node.right, "EXPR_NOT_ALLOWED", "Nothing can be divided by 0.", _ZERO
+            )
         parts = ((one, one_unit, node.left), (two, two_unit, node.right))
         one, two = self.all(lambda part: self._settle(*part), parts)
         return ir.Arithmetic(op, one, two, unit)
@@ -142,8 +153,13 @@ class NumberReader:
             message = f"There is no function `{ast.unparse(node.func)}`."
             self.note_at(node, "EXPR_NOT_ALLOWED", message, did_you_mean(function, FUNCTIONS))
         elif node.keywords or not fewest <= len(node.args) <= most:
-            wanted = str(fewest) if fewest == most else f"{fewest} to {most}"
-            self.note_at(node, "EXPR_NOT_ALLOWED", f"`{function}` takes {wanted} values.")
+            wanted = "one value" if fewest == most else f"{fewest} to {most} values"
+            self.note_at(
+                node,
+                "EXPR_NOT_ALLOWED",
+                f"`{function}` takes {wanted}.",
+                "such as: min(bar.open, bar.close), abs(position.qty)",
+            )
         arguments = self.all(self.number, node.args)
         if function not in FUNCTIONS or node.keywords or not fewest <= len(arguments) <= most:
             raise RefusedPart
@@ -159,7 +175,8 @@ class NumberReader:
         tree = self._calculable(self._settle(tree, unit, node), node)
         if tree.unit != unit:
             message = f"{unit.name} and {tree.unit.name} cannot stand in one `{function}`."
-            raise self.refused(node, "EXPR_UNIT", message)
+            hint = f"bring all of them to {unit.name}"
+            raise self.refused(node, "EXPR_UNIT", message, hint)
         return tree
 
     def _calculable(self, tree: ir.Numeric, node: ast.expr) -> ir.Numeric:
@@ -184,7 +201,8 @@ class NumberReader:
                 node, "EXPR_UNIT", message, "declare a param with its unit and name it"
             )
         if unit.is_count and "." in tree.text:
-            raise self.refused(node, "EXPR_UNIT", f"{tree.text} is not whole, and {unit.name} are.")
+            message = f"{tree.text} is not whole, and {unit.name} are."
+            raise self.refused(node, "EXPR_UNIT", message, "write a whole number")
         self._check_limit(node, tree.text, unit)
         return ir.Number(tree.text, unit)
 
@@ -192,7 +210,7 @@ class NumberReader:
         limit = self.scope.limit_values.get((unit.name, text))
         if limit is not None:
             name = f"limits.{limit}"
-            known = name in self.scope.names
+            known = self.scope.read(name) is not None
             hint = f"write `{name}`" if known else f"declare a param with `value: {name}`"
             message = f"{text} {unit.name} is a declared limit, said twice."
             self.note_at(node, "EXPR_REPEATS_LIMIT", message, hint)
@@ -207,9 +225,11 @@ class NumberReader:
         found = self.scope.read(dotted)
         if found is None:
             message = f"There is no `{dotted}` here."
-            raise self.refused(
-                node, "EXPR_UNKNOWN_NAME", message, did_you_mean(dotted, self.scope.names)
-            )
+            hint = did_you_mean(dotted, self.scope.names)
+            # What was meant is not unused because it was misspelt.
+            self.scope.read(hint.removeprefix("did you mean `").removesuffix("`?"))
+            hint = hint or _WHERE_NAMES_ARE
+            raise self.refused(node, "EXPR_UNKNOWN_NAME", message, hint)
         if found.unit == UNDECIDED:
             raise RefusedPart  # the declaration itself has a problem; one is enough
         return found
@@ -268,6 +288,14 @@ def normal_digits(text: str) -> str:
         text = text.rstrip("0").rstrip(".")
     text = text.lstrip("0")
     return "0" + text if not text or text.startswith(".") else text
+
+
+def _share_of(one: ir.Numeric, two: ir.Numeric, verb: str) -> str:
+    """What adding or taking away a share of something is written as."""
+    sign = {"added": "+", "subtracted": "-"}.get(verb)
+    if sign is None or two.unit != RATIO or not isinstance(two, ir.Name):
+        return ""
+    return f"; a share of it is `{ir.to_text(one)} * (1 {sign} {two.name})`"
 
 
 def _described(tree: ir.Numeric) -> str:

@@ -21,6 +21,7 @@ _OTHER_SIGNS = {
     "=>": ">=", "=<": "<=", "<>": "!=", "&&": "and", "||": "or",
     "=": "==", "&": "and", "|": "or", "!": "not",
 }  # fmt: skip
+_CLOCK = re.compile(r"[0-9]:[0-9]")
 _SHOUTED = re.compile(r"AND|OR|NOT|IN|IS")
 
 
@@ -88,7 +89,13 @@ def _not_python(error: SyntaxError, bare: str, lead: int) -> NotAnExpression:
         offset -= 1
     meant = [sign for sign in _OTHER_SIGNS if bare.startswith(sign, offset)]
     shouted = _SHOUTED.match(bare, offset)
-    if meant:
+    if "never closed" in error.msg:
+        hint = "close this bracket"
+    elif "unmatched" in error.msg:
+        hint = "this bracket closes nothing"
+    elif _CLOCK.search(bare):
+        hint = "a time stands in a param or a limit, such as: clock.time in limits.entry_window"
+    elif meant:
         hint = f"did you mean `{_OTHER_SIGNS[meant[0]]}`?"
     elif shouted:
         hint = f"did you mean `{shouted.group().lower()}`?"

@@ -8,6 +8,7 @@ parsed, never compiled; what is not on the list is a problem at its exact place.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
@@ -35,7 +36,8 @@ CODES = {
 _COMPARISONS: dict[type[ast.cmpop], str] = {
     ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!=",
 }  # fmt: skip
-_COMPARE_IT = "compare it with something"
+_COMPARE_IT = "compare it with a value of its unit, as in `position.qty > 0`"
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
 Part = TypeVar("Part")
 
 
@@ -64,6 +66,8 @@ class _Reader(NumberReader):
         body = parse(self.scalar.text)
         if isinstance(body, NotAnExpression):
             self.note(*body)
+            for word in _WORD.findall(self.scalar.text):
+                self.scope.read(word)  # what it names is not unused because of a slip beside it
             return None
         try:
             tree = read(body)
@@ -107,7 +111,9 @@ class _Reader(NumberReader):
             return self._inside(op, left, right)
         if self._is_enumerated(left):
             if not isinstance(op, (ast.Eq, ast.NotEq)):
-                raise self.refused(left, "EXPR_TYPE", "A name can be compared with == or != only.")
+                message = "A name can be compared with == or != only."
+                hint = f"or write `{dotted_name(left)} in [...]` with the values that are meant"
+                raise self.refused(left, "EXPR_TYPE", message, hint)
             subject = self.name(left)
             members = (self._member(subject, right),)
             return ir.InList(subject, members, isinstance(op, ast.NotEq))
@@ -118,12 +124,13 @@ class _Reader(NumberReader):
         word = right.id if isinstance(right, ast.Name) else ""
         if word not in {"known", "unknown"}:
             message = "`is` goes with `known` or `unknown` only."
-            hint = did_you_mean(word, ("known", "unknown"))
+            near = did_you_mean(word, ("known", "unknown"))
+            hint = near if near.startswith("did you mean") else "write `is unknown` or `is known`"
             self.note_at(right, "EXPR_NOT_ALLOWED", message, hint)
         subject = self.name(left)
         if not can_be_unknown(subject):
             message = f"`{subject.name}` always has a value, so this says nothing."
-            raise self.refused(left, "EXPR_ALWAYS_KNOWN", message)
+            raise self.refused(left, "EXPR_ALWAYS_KNOWN", message, "remove the question")
         return ir.IsKnown(subject, (word == "unknown") != isinstance(op, ast.IsNot))
 
     def _listed(
@@ -131,24 +138,29 @@ class _Reader(NumberReader):
     ) -> ir.Logical:
         subject = self.name(left)
         if not subject.members:
-            raise self.refused(left, "EXPR_TYPE", f"`{subject.name}` has no list of values.")
+            message = f"`{subject.name}` has no list of values."
+            hint = "compare it with <, <=, ==, !=, >= or >"
+            raise self.refused(left, "EXPR_TYPE", message, hint)
         members = self.all(lambda item: self._member(subject, item), items)
         if not members:
-            raise self.refused(whole, "EXPR_NOT_ALLOWED", "Nothing stands in this list.")
+            hint = f"of {', '.join(subject.members)}, write those that are meant"
+            raise self.refused(whole, "EXPR_NOT_ALLOWED", "Nothing stands in this list.", hint)
         for index, member in enumerate(members):
             if member in members[:index]:
                 message = f"`{member}` stands in this list twice."
-                raise self.refused(items[index], "EXPR_NOT_ALLOWED", message)
+                raise self.refused(items[index], "EXPR_NOT_ALLOWED", message, "delete one")
         return ir.InList(subject, tuple(members), isinstance(op, ast.NotIn))
 
     def _inside(self, op: ast.cmpop, left: ast.expr, right: ast.expr) -> ir.Logical:
         subject, window = self.all(self.name, (left, right))
         if subject.unit != TIME_OF_DAY:
             message = f"`{subject.name}` is in {subject.unit.name}"
-            self.note_at(left, "EXPR_UNIT", f"{message}; only a time of day lies in a window.")
+            message += "; only a time of day lies in a window."
+            self.note_at(left, "EXPR_UNIT", message, "such as: clock.time in limits.entry_window")
         if window.unit != EXCHANGE_TIME:
             message = f"`{window.name}` is in {window.unit.name}, not a time window."
-            self.note_at(right, "EXPR_UNIT", message)
+            hint = "name a param or a limit whose unit is exchange_time"
+            self.note_at(right, "EXPR_UNIT", message, hint)
         return ir.InWindow(subject, window, isinstance(op, ast.NotIn))
 
     def _is_enumerated(self, node: ast.expr) -> bool:

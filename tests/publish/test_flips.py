@@ -1,0 +1,295 @@
+"""Flips are true: every change that is told is made, and the rules decide again without us."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mqd.app.backtest import run_backtest
+from mqd.brokers.simulated import SimulationSettings
+from mqd.ground.times import NS_PER_MINUTE, parse_iso
+from mqd.model.decision import ENTER, EXIT, NO_TRADE, REFUSED, Decision
+from mqd.model.event import BarClosed
+from mqd.publish.answer import answer_of
+from mqd.publish.flips import Change, Flips, flips_of, in_question, turning
+from mqd.publish.situation import Situation
+from mqd.publish.why import explain_decision
+from mqd.rules.book import RuleBook, Window
+from mqd.rules.changes import Changes
+from mqd.rules.check.limits import PREFIX
+from mqd.rules.compile.book import CompiledBook, compile_book
+from mqd.rules.compile.question import Given, number_of, truth_of
+from mqd.rules.compile.strategy import CompiledStrategy
+from mqd.rules.expressions import ir
+from mqd.rules.validate import load_rules
+
+ROOT = Path(__file__).resolve().parents[2]
+REAL_BARS = sorted((ROOT.parent / "shared" / "data" / "bars").glob("spy_2025*.parquet"))
+STRATEGY = "vwap_micro_mean_reversion"
+AT = parse_iso("2024-11-25T15:31:00Z")
+
+Made = tuple[BarClosed, Decision]
+
+
+class Keeper:
+    def __init__(self) -> None:
+        self.made: list[Made] = []
+
+    def saw(self, event: Any, outcome: Any, state: Any) -> None:
+        if isinstance(event, BarClosed):
+            self.made += [(event, decision) for decision in outcome.decisions]
+
+
+def decisions_of(book: RuleBook, paths: list[Path]) -> list[Made]:
+    keeper = Keeper()
+    run_backtest(book, paths, SimulationSettings(), (keeper,))
+    return keeper.made
+
+
+@pytest.fixture(scope="module")
+def compiled(book: RuleBook) -> CompiledBook:
+    return compile_book(book)
+
+
+@pytest.fixture(scope="module")
+def samples(book: RuleBook) -> list[Made]:
+    return decisions_of(book, [])
+
+
+def decided_anew(strategy: CompiledStrategy, facts: dict[str, Any]) -> tuple[int, int, int]:
+    """The masks and lots by the generated pieces, with arguments put together here by hand."""
+    given: dict[str, Any] = dict(strategy.constants)
+    for name, value in facts.items():
+        argument = f"m_{name}" if "." not in name else name.replace(".", "_")
+        given[argument] = 0.0 if value is None else value
+        given[f"known_{argument}"] = value is not None
+    given["mask"] = strategy.fixed(*(given[name] for name in strategy.arguments["fixed"]))
+    no_trade, exits, lots, _, _ = strategy.rest(
+        *(given[name] for name in strategy.arguments["rest"])
+    )
+    return no_trade, exits if facts["position.is_open"] else 0, lots
+
+
+def set_text(change: Change) -> str:
+    """The change as `--set` takes it."""
+    after = change.after
+    if isinstance(after, Window):
+        clock = [f"{at // 3600:02d}:{at % 3600 // 60:02d}" for at in (after.start_s, after.end_s)]
+        return "-".join(clock)
+    if change.unit == "duration":
+        return f"{after}s"
+    assert after is not None
+    return f"{after:.12f}".rstrip("0").rstrip(".")
+
+
+def with_rule(book: RuleBook, change: Change) -> CompiledBook:
+    """The rule book loaded and compiled anew with a changed param or limit."""
+    name = change.name
+    if name.startswith(PREFIX):
+        params = book.strategy(STRATEGY).params
+        found = [item.name for item in params if item.limit == name.removeprefix(PREFIX)]
+        if not found:
+            pytest.skip("no param reads this limit")
+        name = found[0]
+    changes = Changes(values={name: set_text(change)})
+    return compile_book(load_rules(ROOT / "rules", changes))
+
+
+def assert_true(book: CompiledBook, decision: Decision, change: Change, towards: str) -> None:
+    """The change, made to the strategy alone, gives or takes what was said."""
+    strategy = book.strategy(STRATEGY)
+    facts = dict(zip(strategy.fact_names, decision.facts, strict=True))
+    if change.kind in {"fact", "measure"}:
+        assert change.name in facts
+        assert not isinstance(change.after, Window)
+        facts[change.name] = change.after
+    elif change.name == "limits.max_order_notional_usd":
+        return  # read by a check alone
+    else:
+        strategy = with_rule(book.rules, change).strategy(STRATEGY)
+    no_trade, exits, lots = decided_anew(strategy, facts)
+    if towards == ENTER:
+        assert not no_trade
+        assert lots > 0
+    elif towards == EXIT:
+        assert exits
+    elif decision.outcome == ENTER:
+        assert no_trade
+    else:
+        assert not exits
+
+
+def every_kind(made: list[Made], book: CompiledBook, count: int) -> Iterator[tuple[Made, Flips]]:
+    """Random decisions, and at least all that sent an order."""
+    chosen = random.Random(7).sample(made, min(count, len(made)))
+    chosen += [item for item in made if item[1].outcome != NO_TRADE]
+    for bar, decision in chosen:
+        yield (bar, decision), flips_of(Situation.of(decision, bar, book))
+
+
+def test_every_flip_on_the_samples_is_true(compiled: CompiledBook, samples: list[Made]) -> None:
+    seen = set()
+    compiled_anew = 0
+    for (_, decision), flips in every_kind(samples, compiled, 300):
+        assert flips.is_sound
+        for change in flips.changes:
+            is_rule = change.kind in {"param", "limit"}
+            if is_rule and compiled_anew >= 25:
+                continue  # loading the rules anew takes its time
+            compiled_anew += is_rule
+            assert_true(compiled, decision, change, flips.towards)
+            seen.add((decision.outcome, flips.towards, is_rule))
+    assert seen >= {
+        (NO_TRADE, ENTER, False), (NO_TRADE, ENTER, True), (NO_TRADE, EXIT, False),
+        (ENTER, NO_TRADE, False), (ENTER, NO_TRADE, True), (EXIT, NO_TRADE, False),
+    }  # fmt: skip
+
+
+@pytest.mark.skipif(not REAL_BARS, reason="real bars are not beside this checkout")
+def test_every_flip_on_real_bars_is_true(book: RuleBook, compiled: CompiledBook) -> None:
+    made = decisions_of(book, REAL_BARS[:1])
+    told = 0
+    for (_, decision), flips in every_kind(made, compiled, 400):
+        assert flips.is_sound
+        for change in flips.changes:
+            if change.kind in {"fact", "measure"}:
+                assert_true(compiled, decision, change, flips.towards)
+                told += 1
+    assert told > 200
+
+
+def test_no_smaller_step_of_the_close_would_have_done_it(
+    compiled: CompiledBook, samples: list[Made]
+) -> None:
+    tried = 0
+    for (bar, decision), flips in every_kind(samples, compiled, 200):
+        change = next((item for item in flips.changes if item.name == "bar.close"), None)
+        if change is None:
+            continue
+        situation = Situation.of(decision, bar, compiled)
+        assert isinstance(change.after, float)
+        nearer = round(change.after + (0.01 if change.after < bar.close else -0.01), 2)
+        outcome = situation.changed("bar.close", nearer).outcome()
+        assert outcome == decision.outcome, (change, nearer)
+        tried += 1
+    assert tried > 20
+
+
+# -- single decisions -----------------------------------------------------------------------------
+
+
+def situation(book: CompiledBook, outcome: str = NO_TRADE, **facts: Any) -> Situation:
+    """A quiet minute in the window, the close far enough under the VWAP, but for `facts`."""
+    known = {
+        "bar.close": 595.0, "vwap": 600.0, "clock.time": 10 * 3600 + 31 * 60, "session.bars": 61,
+        "session.time_to_close": 19_740, "strategy.enabled": True, "today.entries": 0,
+        "today.pnl": 0.0, "position.is_open": False, "position.entry_price": None,
+    } | {name.replace("__", "."): value for name, value in facts.items()}  # fmt: skip
+    strategy = book.strategy(STRATEGY)
+    values = tuple(known.get(name) for name in strategy.fact_names)
+    no_trade, exits, _ = decided_anew(strategy, dict(zip(strategy.fact_names, values, strict=True)))
+    outside = not 36_000 <= known["clock.time"] < 41_400
+    names = [item.id for item in book.rules.protections]
+    protections = outside << names.index("time_window")
+    decision = Decision(
+        AT, STRATEGY, "SPY", outcome, no_trade, exits, 0, protections, 0, values, book.digest
+    )
+    price = known["bar.close"]
+    bar = BarClosed(AT, "SPY", AT - NS_PER_MINUTE, price, price, price, price, 1000.0)
+    return Situation.of(decision, bar, book)
+
+
+def named(flips: Flips) -> dict[str, Any]:
+    return {change.name: change.after for change in flips.changes}
+
+
+def test_one_count_too_many(compiled: CompiledBook) -> None:
+    flips = flips_of(situation(compiled, today__entries=1))
+    assert flips.against == ("MAX_TRADES_REACHED",)
+    assert named(flips) == {"today.entries": 0, "max_trades_per_day": 2}
+    assert "DESK_NOT_ACTIVE" in flips.unchecked
+
+
+def test_a_window_names_both_ways_into_it(compiled: CompiledBook) -> None:
+    flips = flips_of(situation(compiled, clock__time=9 * 3600 + 58 * 60))
+    assert flips.against == ("OUTSIDE_WINDOW", "time_window")
+    assert named(flips) == {
+        "clock.time": 36_000, "limits.entry_window": Window(35_880, 41_400),
+    }  # fmt: skip
+    assert {change.by for change in flips.changes} == {"2m later", ""}
+
+
+def test_a_param_outside_its_range_is_no_answer(compiled: CompiledBook) -> None:
+    flips = flips_of(situation(compiled, bar__close=600.5))
+    assert set(named(flips)) == {"bar.close", "vwap"}
+    assert flips.by_rule is None
+
+
+def test_several_against_it_are_each_told_their_own(compiled: CompiledBook) -> None:
+    now = situation(compiled, bar__close=600.5, today__entries=1)
+    flips = flips_of(now)
+    assert not flips.changes
+    assert flips.against == ("MAX_TRADES_REACHED", "PRICE_ABOVE_THRESHOLD")
+    for rule in in_question(now):
+        for change in turning(now, rule):
+            assert rule.code in change.turned
+            assert change.leads_to == NO_TRADE
+
+
+def test_an_unknown_vwap_would_have_had_to_be_known(compiled: CompiledBook) -> None:
+    now = situation(compiled, vwap=None)
+    flips = flips_of(now)
+    assert flips.against == ("VWAP_UNAVAILABLE", "PRICE_ABOVE_THRESHOLD")
+    (change,) = flips.changes
+    assert change.before_text == "unknown"
+    assert now.changed("vwap", change.after).outcome() == ENTER
+
+
+def test_a_size_of_nothing_follows_what_it_is_made_of(compiled: CompiledBook) -> None:
+    flips = flips_of(situation(compiled, bar__close=550_000.0, vwap=600_000.0))
+    assert "SIZE_IS_ZERO" in flips.against
+    assert {"bar.close", "risk_dollars_per_trade"} & set(named(flips))
+
+
+def test_a_refused_order_is_flipped_by_what_refused_it(compiled: CompiledBook) -> None:
+    now = situation(compiled, REFUSED)
+    refused = Situation(now.decision._replace(checks=1), compiled, now.given)
+    flips = flips_of(refused)
+    assert flips.against == ("DESK_NOT_ACTIVE",)
+    assert not flips.changes  # the record holds no state of the desk
+
+
+def test_a_record_that_decides_otherwise_today_is_not_judged(compiled: CompiledBook) -> None:
+    now = situation(compiled)
+    other = Situation(now.decision._replace(no_trade=0b1), compiled, now.given)
+    assert not flips_of(other).is_sound
+    assert not turning(other, compiled.strategy(STRATEGY).rules.no_trade[0])
+    bar = BarClosed(AT, "SPY", AT - NS_PER_MINUTE, 595.0, 595.0, 595.0, 595.0, 1000.0)
+    found = explain_decision(1, bar, other.decision, (), compiled)
+    assert "cannot be told" in answer_of(found)[-1].text
+
+
+def test_holding_names_the_nearest_way_out(compiled: CompiledBook) -> None:
+    held = situation(compiled, position__is_open=True, position__entry_price=595.5)
+    flips = flips_of(held)
+    assert flips.towards == EXIT
+    assert flips.by_market is not None
+    assert (flips.by_market.name, flips.by_market.after) == ("bar.close", 593.71)
+    assert "STOP_LOSS" in flips.by_market.turned
+
+
+def test_a_question_answers_as_the_desk_does(compiled: CompiledBook) -> None:
+    rules = compiled.strategy(STRATEGY).rules
+    above = next(rule for rule in rules.no_trade if rule.code == "PRICE_ABOVE_THRESHOLD")
+    assert isinstance(above.when, ir.Compare)
+    values = {"bar.close": 598.2, "vwap": 600.0, "entry_deviation_pct": 0.003}
+    unknown: dict[str, Given] = {**values, "vwap": None}
+    assert truth_of(above.when, possibly=True).asked(values)
+    assert truth_of(above.when, possibly=True).asked(unknown)
+    assert not truth_of(above.when, possibly=False).asked(unknown)
+    assert number_of(above.when.right).asked(values) == pytest.approx(598.2)
+    assert number_of(above.when.right).asked(unknown) is None
