@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import time
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mqd.cli.options import RulesOption
+
+if TYPE_CHECKING:
+    from mqd.publish.beside import Command
+
+_LOOK_EVERY_S = 0.2
 
 
 def docs(
     context: typer.Context,
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; exit 1 when a page is stale.")
+    ] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Write again whenever a rule changes, until Ctrl-C.")
     ] = False,
     out: Annotated[Path, typer.Option("--out", help="The documents folder.")] = Path("docs"),
     rules: RulesOption = None,
@@ -25,8 +35,13 @@ def docs(
     from mqd.publish.pages import stale_pages, write_pages
     from mqd.rules.validate import load_rules
 
-    book = load_rules(rules_folder(rules))
-    beside = beside_the_rules(book, out, described(context.find_root().obj))
+    folder = rules_folder(rules)
+    commands = described(context.find_root().obj)
+    if watch:
+        _watch(folder, out, commands)
+        return
+    book = load_rules(folder)
+    beside = beside_the_rules(book, out, commands)
     if not check:
         for page in write_pages(book, out, beside):
             typer.echo(str(page))
@@ -38,3 +53,44 @@ def docs(
         typer.echo("run `mqd docs` and commit what it writes")
         raise typer.Exit(1)
     typer.echo("the pages follow the rules")
+
+
+def _watch(folder: Path, out: Path, commands: tuple[Command, ...]) -> None:
+    """Write the pages now and after every change of a rule file; problems are shown, not fatal."""
+    from mqd.app.pages import beside_the_rules
+    from mqd.ground.errors import RuleError, SettingsError
+    from mqd.publish.pages import stale_pages, write_pages
+    from mqd.rules.validate import load_rules
+
+    typer.echo(f"watching {folder}; Ctrl-C ends it")
+    seen: dict[Path, tuple[int, int]] = {}
+    try:
+        while True:
+            now = _stamps(folder)
+            if now != seen:
+                seen = now
+                try:
+                    book = load_rules(folder)
+                    beside = beside_the_rules(book, out, commands)
+                    for line in stale_pages(book, out, beside):
+                        typer.echo(line)
+                    write_pages(book, out, beside)
+                    typer.echo(f"pages written for rules {book.digest[:12]}")
+                except RuleError as error:
+                    for problem in error.problems:
+                        typer.echo(problem.to_text())  # type: ignore[attr-defined]  # always a Problem
+                except SettingsError as error:
+                    typer.echo(f"mqd: {error}")
+            time.sleep(_LOOK_EVERY_S)
+    except KeyboardInterrupt:
+        typer.echo("no longer watching")
+
+
+def _stamps(folder: Path) -> dict[Path, tuple[int, int]]:
+    """When each rule file was last written, and its size; a file that just went is left out."""
+    found: dict[Path, tuple[int, int]] = {}
+    for path in folder.rglob("*.yaml"):
+        with suppress(OSError):
+            stat = path.stat()
+            found[path] = (stat.st_mtime_ns, stat.st_size)
+    return found

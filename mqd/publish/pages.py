@@ -64,7 +64,9 @@ def write_pages(book: RuleBook, out: Path, beside: Beside = NOTHING_BESIDE) -> l
     for name, content in pages.items():
         path = out / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content, encoding="utf-8", newline="\n")
+        if not path.is_file() or path.read_bytes() != content.encode():
+            # A page that says the same is left alone: a server watching it has nothing to do.
+            path.write_text(content, encoding="utf-8", newline="\n")
         written.append(path)
     return written
 

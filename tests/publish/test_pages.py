@@ -162,6 +162,12 @@ def _anchors(page: str) -> list[str]:
     return re.findall(r'\bid="([^"]+)"', page)
 
 
+def _headings(page: str) -> list[str]:
+    """The anchors that GitHub and mkdocs give to headings."""
+    found = re.findall(r"^#+ `?([^`\n]+)`?$", page, flags=re.MULTILINE)
+    return [re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in found]
+
+
 def test_every_link_and_every_anchor_of_a_link_exists(pages) -> None:
     count = 0
     for name, page in pages.items():
@@ -172,7 +178,8 @@ def test_every_link_and_every_anchor_of_a_link_exists(pages) -> None:
             file = posixpath.normpath(posixpath.join(posixpath.dirname(name), path or name))
             file = name if not path else file
             assert file in pages, f"{name}: {target}"
-            assert not anchor or anchor in _anchors(pages[file]), f"{name}: {target}"
+            there = (*_anchors(pages[file]), *_headings(pages[file]))
+            assert not anchor or anchor in there, f"{name}: {target}"
             count += 1
     assert count > 150
 

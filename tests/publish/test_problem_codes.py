@@ -13,11 +13,15 @@ from pathlib import Path
 
 import pytest
 
+from mqd.ground.errors import SettingsError
 from mqd.publish.problem_codes import (
     EDIT,
     EXAMPLES,
+    PAGE,
     Example,
+    read_examples,
     shipped_examples,
+    stages,
 )
 from mqd.rules.codes import all_codes
 from mqd.rules.problems import Problem
@@ -66,7 +70,7 @@ def make(example: Example, rules: Path) -> None:
 
 def edited(text: str, example: Example) -> str:
     """The text with the wrong lines for the right ones, at the indentation that these have."""
-    assert not validate_lines(example.right), example.code
+    assert not remarks(example.right), example.code
     head, *_ = example.right.splitlines()
     places = [
         found.group(1)
@@ -83,7 +87,7 @@ def edited(text: str, example: Example) -> str:
     return text.replace(right, _seen(_indented("".join(lines[:-1] + repeated), lead)), 1)
 
 
-def validate_lines(text: str) -> list[str]:
+def remarks(text: str) -> list[str]:
     """Lines that are no rule but a remark, which no edit can find."""
     return [line for line in text.splitlines() if line.startswith("#")]
 
