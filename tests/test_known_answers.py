@@ -79,6 +79,7 @@ def test_the_answers_are_all_there():
     assert len(TIES) >= 74
 
 
+@pytest.mark.rule("STOP_LOSS", "MEAN_REVERSION", "FORCE_FLAT", "OUTSIDE_WINDOW")
 @pytest.mark.parametrize("path", EXPECTED or [None], ids=lambda path: path.stem if path else "-")
 def test_real_bars(path: Path | None) -> None:
     if path is None:
@@ -87,6 +88,11 @@ def test_real_bars(path: Path | None) -> None:
     assert trades_of(bars, symbol, values) == expected
 
 
+@pytest.mark.rule(
+    "STOP_LOSS", "MEAN_REVERSION", "FORCE_FLAT", "OUTSIDE_WINDOW", "MAX_TRADES_REACHED",
+    "SIZE_IS_ZERO", "VWAP_WARMING_UP", "VWAP_UNAVAILABLE", "PRICE_ABOVE_THRESHOLD",
+    "DAILY_LOSS_LIMIT_HIT", "ALREADY_IN_POSITION", "EXTENDED_HOURS",
+)  # fmt: skip
 @pytest.mark.parametrize("tie", TIES or [{}], ids=lambda tie: tie.get("file", "-"))
 def test_days_built_on_a_boundary(tie: dict[str, Any]) -> None:
     if not tie:

@@ -64,8 +64,7 @@ _UNCLOSED = "',' or '"
 # What PyYAML says (its C and its Python half use other words), in words of our own.
 _SYNTAX: Final = (
     ("mapping values are not", "a `:` stands where no key can stand",
-     "a text that holds `: ` needs quotes; otherwise check how this line is indented, "
-     "and that the line above has its own `:`"),
+     "a text that holds `: ` needs quotes; else look at the indentation, and for a `:` above"),
     ("escape", "a text in double quotes holds a `\\` that starts no known escape",
      "write `\\\\`, or use single quotes"),
     (_UNCLOSED, "the list or mapping that starts here is not closed, or lacks a comma",

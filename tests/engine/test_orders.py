@@ -167,6 +167,17 @@ def test_a_broken_invariant_halts_the_desk_and_leaves_the_order(bench):
     assert bench.held() == 2
 
 
+@pytest.mark.rule("DL-91")
+def test_a_halted_desk_stays_halted_whatever_breaks_next(bench):
+    order_id = bench.entry()
+    bench.ack(order_id)
+    bench.fill(order_id, "2")
+    for _ in range(2):
+        bench.take(OrderRejected(bench.state.now_ns, order_id, "42210000", "no"))
+    assert bench.state.state_name == "HALTED"
+    assert len(desk_changes(bench)) == 1  # the second one moved nothing
+
+
 @pytest.mark.rule("OL-85", "DL-02", "DESK_HALTED")
 def test_a_halted_desk_cancels_entries_and_sends_no_exit(bench):
     """Decision 36: HALTED by an invariant sends nothing but cancels of entries."""

@@ -183,7 +183,7 @@ ENTRY = "YAML_TAB:\n  file: a.yaml\n  wrong: |\n    a\n  right: |\n    b\n"
     ],
 )
 def test_examples_that_are_none_are_refused(text: str, words: str) -> None:
-    with pytest.raises(SettingsError, match=r"a\.yaml:1") as told:
+    with pytest.raises(SettingsError, match=r"a\.yaml:[12]:") as told:
         read_examples(text, "a.yaml")
     assert words in str(told.value)
 

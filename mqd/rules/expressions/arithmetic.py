@@ -225,10 +225,8 @@ class NumberReader:
         found = self.scope.read(dotted)
         if found is None:
             message = f"There is no `{dotted}` here."
-            hint = did_you_mean(dotted, self.scope.names)
-            # What was meant is not unused because it was misspelt.
-            self.scope.read(hint.removeprefix("did you mean `").removesuffix("`?"))
-            hint = hint or _WHERE_NAMES_ARE
+            # The slip may as well stand at the declaration, so that one is told as unused too.
+            hint = did_you_mean(dotted, self.scope.names) or _WHERE_NAMES_ARE
             raise self.refused(node, "EXPR_UNKNOWN_NAME", message, hint)
         if found.unit == UNDECIDED:
             raise RefusedPart  # the declaration itself has a problem; one is enough
