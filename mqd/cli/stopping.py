@@ -38,7 +38,7 @@ class StopSwitch:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def _heard(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002  # the form of a handler
+    def _heard(self, number: int, frame: FrameType | None) -> None:  # the form of a handler
         if self.is_wanted:
             raise KeyboardInterrupt
         self.is_wanted = True

@@ -111,7 +111,7 @@ class StatusWatcher:
         self.defects: Counter[str] = Counter()
         self.aside: Counter[str] = Counter()
 
-    def saw(self, event: Event, outcome: Outcome, state: DeskState) -> None:  # noqa: ARG002  # a watcher's form
+    def saw(self, event: Event, outcome: Outcome, state: DeskState) -> None:  # a watcher's form
         """Take note of one event."""
         self.events += 1
         if isinstance(event, BarClosed):

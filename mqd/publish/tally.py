@@ -50,7 +50,7 @@ class Tally:
         """Bars that fed the rules."""
         return self.bars - self.bars_aside
 
-    def saw(self, event: Event, outcome: Outcome, state: DeskState) -> None:  # noqa: ARG002  # a watcher's form
+    def saw(self, event: Event, outcome: Outcome, state: DeskState) -> None:  # a watcher's form
         """Count one event and what it led to."""
         kind = type(event)
         if kind is BarClosed:

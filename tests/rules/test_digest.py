@@ -333,7 +333,7 @@ def test_a_change_reaches_the_book(folder) -> None:
     assert params["stop_loss_pct"] == Decimal("0.004")
     limits = {limit.name: limit.value for limit in book.limits}
     assert params["trade_window"] == limits["entry_window"]
-    assert limits["entry_window"].start_s == 9 * 3600 + 45 * 60  # type: ignore[union-attr]  # a window
+    assert limits["entry_window"].start_s == 9 * 3600 + 45 * 60
 
 
 def test_a_limit_is_changed_for_everyone_through_the_param_that_names_it(folder) -> None:

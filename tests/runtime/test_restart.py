@@ -250,7 +250,7 @@ class CrashAfter:
     def __init__(self, count: int) -> None:
         self.left = count
 
-    def saw(self, event: Event, outcome: Outcome, state: DeskState) -> None:  # noqa: ARG002  # the port's names
+    def saw(self, event: Event, outcome: Outcome, state: DeskState) -> None:  # the port's names
         self.left -= 1
         if self.left <= 0:
             raise Crash

@@ -186,7 +186,9 @@ def _check_used(document: Document, scope: Scope) -> None:
             if key.text not in scope.used:
                 document.note(
                     key.place, (kind, key.text), "NAME_UNUSED",
-                    f"Nothing reads `{key.text}`.", "use it in a condition, or remove it",
+                    f"Nothing reads `{key.text}`.",
+                    "read it in a condition, or remove it; "
+                    "or a slip stands here or where it is read",
                 )  # fmt: skip
 
 

@@ -172,7 +172,8 @@ class Together:
                     document.note(
                         key.place, ("values", key.text), "LIMIT_UNUSED",
                         f"Nothing reads the limit `{key.text}`.",
-                        "refer to it as `limits." + key.text + "`, or remove it",
+                        f"refer to it as `limits.{key.text}`, or remove it; "
+                        "or a slip stands here or where it is read",
                     )  # fmt: skip
 
 
