@@ -20,7 +20,7 @@ def test_there_are_two_commands_and_each_is_one_line() -> None:
     assert blocks == COMMANDS
     assert len(COMMANDS) == 2
     assert COMMANDS[0].endswith("/mqd run")
-    assert COMMANDS[1].endswith(" -m pytest")
+    assert COMMANDS[1].endswith(" -m pytest -n auto")
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=["desk", "tests"])

@@ -195,8 +195,8 @@ def test_an_expected_unreachable_condition_says_so_wherever_it_stands(edited) ->
     book = edited(
         f"{STRATEGY}.yaml",
         (
-            "    because: The risk budget buys nothing at this price.\n",
-            "    because: The risk budget buys nothing at this price.\n" + UNREACHABLE,
+            "    because: One idea a day is enough.\n",
+            "    because: One idea a day is enough.\n" + UNREACHABLE,
         ),
     )
     new = _again(book)

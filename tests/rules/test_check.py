@@ -292,6 +292,7 @@ FREE_TEXT = {
     "because": "prose",
     "means": "prose",
     "claim": "prose",
+    "expected_unreachable": "prose",
     "evidence": "prose",
     "invalidated_by": "prose",
     "symbol": "any ticker is a ticker; the exchange knows which exist",
