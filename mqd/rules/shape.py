@@ -366,7 +366,8 @@ def _not_among(error: _Error, node: Scalar, label: str, kind: str) -> tuple[str,
         return "SHAPE_NOT_A_NUMBER", f"{label} must be {wanted}, not {shown}", flaw
     hint = flaw or meant(node.text, wanted) or did_you_mean(node.text, choices)
     hint = hint or str(error.schema.get("description", ""))
-    if choices and types <= {None, "integer"}:
+    has_form = any("pattern" in branch for branch in branches)
+    if choices and not has_form and types <= {None, "integer", "string"}:
         return "SHAPE_UNKNOWN_VALUE", f"{label} cannot be {shown}", hint
     return "SHAPE_WRONG_FORM", f"{label} must be {wanted}, not {shown}", hint
 
