@@ -21,7 +21,9 @@ def recorded_feed(paths: Sequence[Path], book: RuleBook) -> RecordedFeed:
         BarsFileError: a file cannot be read, or holds nothing that the strategies trade.
     """
     if not any(strategy.runs for strategy in book.strategies):
-        raise SettingsError("no strategy runs: each is a draft or retired; set `status: paper`")
+        raise SettingsError(
+            "no strategy runs: each is a draft; name one with --strategy, or set `status: paper`"
+        )
     return RecordedFeed(_rows(paths, book), ExchangeCalendar())
 
 

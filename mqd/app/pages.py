@@ -33,6 +33,7 @@ def beside_the_rules(book: RuleBook, out: Path, commands: tuple[Command, ...] = 
     """
     tests = out.absolute().parent / "tests"
     return Beside(
+        home=out,
         examples=worked_examples(book),
         commands=commands,
         tests=exercised_rules(tests, book) if tests.is_dir() else {},

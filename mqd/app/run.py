@@ -49,7 +49,7 @@ class DeskRun:
     """A desk that has taken its journal and is ready to run, or to go on after a restart."""
 
     def __init__(self, plan: RunPlan, clock: Clock) -> None:
-        """Open the journal, rebuild the state from it, and start.
+        """Open the journal, rebuild the state from it, and be ready.
 
         Raises:
             SetupError: the journal, the bars or a setting cannot be used.
@@ -65,9 +65,6 @@ class DeskRun:
             engine = Engine.of(compile_book(plan.book))
             self.journal.remember_rules(plan.book.digest, plan.book.canonical)
             self.desk = Desk(engine, self.recovered.state, self.journal, broker)
-            self.desk.take(
-                DeskStarted(self._start_ns(), plan.book.digest, plan.settings.profile, __version__)
-            )
         except BaseException:
             self.journal.close()
             raise
@@ -83,7 +80,11 @@ class DeskRun:
         """Run until the bars end, enough sessions closed or a stop; then close the journal."""
         loop = Loop(self.desk, watchers, reply_key=reply_key, stop_wanted=stop_wanted)
         loop.journaled = self.recovered.journaled
+        started = DeskStarted(
+            self._start_ns(), self.plan.book.digest, self.plan.settings.profile, __version__
+        )
         try:
+            loop.start(started)  # watched, because what is held is looked at under these rules
             loop.run(self._paced(self._remaining()), self.plan.most_sessions)
         finally:
             self.journal.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 
 from mqd.ground.errors import MqdError, RuleError
@@ -15,6 +16,10 @@ def main() -> None:
     """Run the command line; errors become one clear line on stderr and an exit code."""
     from mqd.cli.commands import application
 
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that lacks a character gets a stand-in, not a traceback.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         application(spread(sys.argv[1:]), prog_name="mqd")
     except RuleError as error:
@@ -29,6 +34,10 @@ def main() -> None:
         # Whoever read our output has had enough of it; that is no failure of ours.
         sys.stderr.close()
         sys.exit(EXIT_FINE)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"mqd: {where}{error.strerror or error}", file=sys.stderr)
+        sys.exit(EXIT_COULD_NOT_RUN)
 
 
 SEVERAL = frozenset({"--bars", "--set"})

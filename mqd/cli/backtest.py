@@ -20,6 +20,8 @@ from mqd.cli.progress import bar_progress
 from mqd.ground.errors import SettingsError
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from mqd.app.backtest import BacktestResult
     from mqd.engine.state import DeskState
     from mqd.model.decision import Decision, Outcome
@@ -127,6 +129,8 @@ def _check_writable(path: Path | None, endings: set[str], option: str) -> None:
         raise SettingsError(f"{option} {path}: expected a name ending in {' or '.join(endings)}")
     if not path.parent.is_dir():
         raise SettingsError(f"{option} {path}: there is no folder {path.parent}")
+    if path.is_dir():
+        raise SettingsError(f"{option} {path}: that is a folder, expected a file")
 
 
 def _as_json(result: BacktestResult, decisions: int) -> dict[str, Any]:
@@ -145,27 +149,11 @@ def _as_json(result: BacktestResult, decisions: int) -> dict[str, Any]:
 
 
 def _show(result: BacktestResult, decisions: int) -> None:
-    from rich.console import Console
-    from rich.table import Table
+    from mqd.cli.console import print_trimmed, stdout_console
 
-    from mqd.feeds.calendar import exchange_time_text
-    from mqd.ground.canonical import decimal_text
-
-    console = Console(highlight=False)
+    console = stdout_console()
     if result.trades:
-        table = Table(box=None, header_style="bold")
-        for name in ("entry", "exit"):
-            table.add_column(name)
-        for name in ("shares", "bought at", "sold at", "P&L usd"):
-            table.add_column(name, justify="right")
-        table.add_column("reason")
-        for trade in result.trades:
-            table.add_row(
-                exchange_time_text(trade.entry_ns), exchange_time_text(trade.exit_ns),
-                decimal_text(trade.qty), decimal_text(trade.entry_price),
-                decimal_text(trade.exit_price), f"{trade.pnl_usd:+.2f}", trade.exit_reason,
-            )  # fmt: skip
-        console.print(table)
+        print_trimmed(console, lambda: console.print(_trades_table(result)))
     console.print(
         f"{len(result.trades)} trades, {result.won} won, P&L {result.pnl_usd:+.2f} USD; "
         f"{result.bars:,} bars, {decisions:,} decisions"
@@ -174,3 +162,28 @@ def _show(result: BacktestResult, decisions: int) -> None:
         told = ", ".join(f"{code} {count:,}" for code, count in sorted(result.state.counts.items()))
         console.print(f"set aside or mended: {told}")
     console.print(f"rules {result.book.digest}")
+
+
+def _trades_table(result: BacktestResult) -> Table:
+    """The trades in exchange time, narrow enough for 80 columns; a cell is folded, never cut."""
+    from rich.table import Table
+
+    from mqd.feeds.calendar import exchange_time_text
+    from mqd.ground.canonical import decimal_text
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in ("entry (ET)", "exit"):
+        table.add_column(name, overflow="fold")
+    for name in ("shares", "bought", "sold", "P&L usd"):
+        table.add_column(name, justify="right", overflow="fold")
+    table.add_column("reason", overflow="fold")
+    for trade in result.trades:
+        entry_date, entry_time, _ = exchange_time_text(trade.entry_ns).split(" ")
+        exit_date, exit_time, _ = exchange_time_text(trade.exit_ns).split(" ")
+        table.add_row(
+            f"{entry_date} {entry_time}",
+            exit_time if exit_date == entry_date else f"{exit_date} {exit_time}",
+            decimal_text(trade.qty), decimal_text(trade.entry_price),
+            decimal_text(trade.exit_price), f"{trade.pnl_usd:+.2f}", trade.exit_reason,
+        )  # fmt: skip
+    return table

@@ -41,7 +41,7 @@ def docs(
         _watch(folder, out, commands)
         return
     book = load_rules(folder)
-    beside = beside_the_rules(book, out, commands)
+    beside = beside_the_rules(book, _home(folder, out), commands)
     if not check:
         for page in write_pages(book, out, beside):
             typer.echo(str(page))
@@ -53,6 +53,12 @@ def docs(
         typer.echo("run `mqd docs` and commit what it writes")
         raise typer.Exit(1)
     typer.echo("the pages follow the rules")
+
+
+def _home(folder: Path, out: Path) -> Path:
+    """Where records and notes stand: the docs beside the rules, wherever pages are written to."""
+    docs = folder.absolute().parent / "docs"
+    return docs if docs.is_dir() else out
 
 
 def _watch(folder: Path, out: Path, commands: tuple[Command, ...]) -> None:
@@ -71,7 +77,7 @@ def _watch(folder: Path, out: Path, commands: tuple[Command, ...]) -> None:
                 seen = now
                 try:
                     book = load_rules(folder)
-                    beside = beside_the_rules(book, out, commands)
+                    beside = beside_the_rules(book, _home(folder, out), commands)
                     for line in stale_pages(book, out, beside):
                         typer.echo(line)
                     write_pages(book, out, beside)

@@ -35,7 +35,7 @@ def verify_chain(
     ] = None,
     form: FormatOption = TableFormat.text,
 ) -> None:
-    """Check that every row is what the desk wrote: nothing edited, inserted, removed or cut."""
+    """Check every row and the rules kept; only --head tells whether newest rows were cut off."""
     from dataclasses import asdict
 
     from mqd.store.verify import verify

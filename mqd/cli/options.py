@@ -54,4 +54,6 @@ def parse_protections(text: str) -> tuple[str, ...] | None:
         return None
     if text == "none":
         return ()
+    if not text.strip():
+        raise SettingsError("--protections is empty: write all, none, or names joined by commas")
     return tuple(part.strip() for part in text.split(",") if part.strip())

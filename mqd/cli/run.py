@@ -170,6 +170,9 @@ def _print_opening(desk_run: DeskRun) -> None:
             both_times(recovered.last_bar_ns) if recovered.last_bar_ns is not None else "the start"
         )
         typer.echo(f"going on after {after}, {recovered.events:,} events replayed")
+        last_ns = desk_run.feed.rows.last_ns if desk_run.feed.rows.count else 0
+        if recovered.last_bar_ns is not None and last_ns <= recovered.last_bar_ns:
+            typer.echo(f"nothing new: these bars end at {both_times(last_ns)}")
 
 
 def _journal_name(desk_run: DeskRun) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import NamedTuple
 
 from mqd.publish.deviations import Deviation
@@ -35,9 +36,11 @@ class Beside:
     """Everything that is shown beside the rules; what is missing here is missing on the pages.
 
     `examples` are by strategy; `tests` are the names of the tests that exercise a rule, by the
-    rule's id.
+    rule's id. `home` is the folder whose records of evidence count; without it, the folder that
+    pages are written to.
     """
 
+    home: Path | None = None
     examples: Mapping[str, Example] = field(default_factory=dict)
     commands: tuple[Command, ...] = ()
     tests: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

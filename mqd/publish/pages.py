@@ -56,7 +56,7 @@ def write_pages(book: RuleBook, out: Path, beside: Beside = NOTHING_BESIDE) -> l
     Raises:
         SettingsError: a file that the rules were read from is gone, or a record was edited.
     """
-    beside = replace(beside, evidence=certain_records(out / EVIDENCE))
+    beside = replace(beside, evidence=certain_records((beside.home or out) / EVIDENCE))
     pages = render_pages(book, read_sources(book), beside)
     for name in _left_over(pages, out):
         (out / name).unlink()
@@ -77,7 +77,7 @@ def stale_pages(book: RuleBook, out: Path, beside: Beside = NOTHING_BESIDE) -> l
     Raises:
         SettingsError: a file that the rules were read from is gone.
     """
-    records, found = read_records(out / EVIDENCE)
+    records, found = read_records((beside.home or out) / EVIDENCE)
     found += strangers(book, records)
     pages = render_pages(book, read_sources(book), replace(beside, evidence=records))
     for name, wanted in pages.items():

@@ -156,8 +156,8 @@ class Strategy:
 
     @property
     def runs(self) -> bool:
-        """Whether the desk evaluates this strategy at all."""
-        return self.status not in {"draft", "retired"}
+        """Whether the desk evaluates this strategy at all; a retired one still gets its exits."""
+        return self.status != "draft"
 
 
 @dataclass(frozen=True, slots=True)

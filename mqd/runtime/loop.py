@@ -12,7 +12,7 @@ from typing import NamedTuple
 from mqd.engine.step import sets_aside
 from mqd.ground.errors import JournalError
 from mqd.model.command import Command
-from mqd.model.event import BarClosed, BrokerEvent, FeedDefectFound, SessionClosed
+from mqd.model.event import BarClosed, BrokerEvent, DeskStarted, FeedDefectFound, SessionClosed
 from mqd.ports.feed import FeedEvent
 from mqd.runtime.desk import Desk, Watcher
 
@@ -78,6 +78,10 @@ class Loop:
         self._watchers = tuple(watchers)
         self._stop_wanted = stop_wanted
 
+    def start(self, started: DeskStarted) -> None:
+        """Take the start of the desk, before anything else."""
+        self._take(started)
+
     def run(self, events: Iterable[FeedEvent], most_sessions: int = MOST_SESSIONS) -> None:
         """Take every event until they end, enough sessions closed, or a stop is wanted.
 
@@ -125,7 +129,7 @@ class Loop:
             "bars, are not those that this journal was written with"
         )
 
-    def _take(self, event: FeedEvent | BrokerEvent, aside: int | None = None) -> None:
+    def _take(self, event: FeedEvent | BrokerEvent | DeskStarted, aside: int | None = None) -> None:
         outcome = self.desk.take(event, aside)
         for watcher in self._watchers:
             watcher.saw(event, outcome, self.desk.state)

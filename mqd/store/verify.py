@@ -10,6 +10,8 @@ from mqd.ground import canonical
 from mqd.ground.errors import JournalError
 from mqd.store.rows import Row, broken_link
 
+_START = '["DeskStarted",'
+
 
 @dataclass(frozen=True, slots=True)
 class Verification:
@@ -46,6 +48,7 @@ def verify(journal: ChainedJournal, expected_head: str | None = None) -> Verific
     """
     wanted = None if expected_head is None else expected_head.strip().lower()
     position, head = 0, canonical.GENESIS_HASH
+    started: set[str] = set()
     found = wanted in {None, head}
     try:
         for row in journal.rows():
@@ -54,7 +57,9 @@ def verify(journal: ChainedJournal, expected_head: str | None = None) -> Verific
                 return Verification(position, head, False, *broken)
             position, head = row.position, row.hash
             found = found or head == wanted
-        what = _bad_rule_book(journal)
+            if row.body.startswith(_START):
+                started.add(canonical.decode(row.body)[2])
+        what = _bad_rule_book(journal, started)
     except JournalError as error:
         return Verification(position, head, False, position + 1, str(error))
     if what is None and not found:
@@ -64,8 +69,13 @@ def verify(journal: ChainedJournal, expected_head: str | None = None) -> Verific
     return Verification(position, head, True, None, f"all {position} rows are whole")
 
 
-def _bad_rule_book(journal: ChainedJournal) -> str | None:
+def _bad_rule_book(journal: ChainedJournal, started: set[str]) -> str | None:
+    """What is wrong with the rules kept; `started` are the digests that the rows ran under."""
+    kept: set[str] = set()
     for digest, text in journal.rule_books():
         if canonical.digest(text) != digest:
             return f"the rules {digest} were changed after they were kept"
+        kept.add(digest)
+    if started - kept:
+        return f"the rules {min(started - kept)} are missing, and rows were written under them"
     return None

@@ -138,6 +138,8 @@ FAULTS = [
     fault("ROW_DOES_NOT_STOP", ORDERS, "do: halt\n    raises: InvalidTransitionError\n"
           "    severity: CRITICAL\n    because: What", "do: halt\n    because: What",
           "halt\n    because: What"),
+    fault("ROW_HIDES_A_FILL", ORDERS, "PENDING_CANCEL\n    do: book_only",
+          "PENDING_CANCEL\n    do: ignore_stale", "ignore_stale\n    because: A part"),
     # the tables of machines
     fault("PAIR_COVERED_TWICE", ORDERS, "from: [SUBMITTED, PARTIALLY_FILLED, PENDING_CANCEL]\n"
           "    do: ignore", "from: [PENDING, SUBMITTED, PARTIALLY_FILLED, PENDING_CANCEL]\n"

@@ -7,6 +7,8 @@ import sqlite3
 import pytest
 
 from mqd.ground import canonical
+from mqd.model.decision import Outcome
+from mqd.model.event import DeskStarted
 from mqd.store.journal import MemoryJournal, open_journal
 from mqd.store.verify import verify
 
@@ -159,3 +161,17 @@ def test_a_damaged_file(written, clock):
         found = verify(journal)
     assert not found.ok
     assert found.what.endswith("malformed")
+
+
+def test_rules_that_are_gone(path, facts, clock):
+    """Rows say which rules they ran under; a journal without those cannot be replayed."""
+    text = canonical.encode({"limit": 100})
+    rules = canonical.digest(text)
+    with open_journal(str(path), clock, write=True) as journal:
+        journal.remember_rules(rules, text)
+        journal.commit(journal.append(DeskStarted(1, rules, "paper", "1.0.0")), Outcome())
+    facts.tamper(path, "DELETE FROM rule_books")
+    with open_journal(str(path), clock, write=False) as journal:
+        found = verify(journal)
+    assert not found.ok
+    assert found.what == f"the rules {rules} are missing, and rows were written under them"

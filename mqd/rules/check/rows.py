@@ -21,8 +21,10 @@ CODES = {
     "ROW_ELSE_IS_GUARDED": "The other outcome has a guard of its own; one question a pair.",
     "ROW_ONLY_FOR_ORDERS": "A row of another machine asks or does what only orders know.",
     "ROW_DOES_NOT_STOP": "A row that stops the desk or its entries raises nothing that does.",
+    "ROW_HIDES_A_FILL": "A row says that a fill changes nothing, or that other news is booked.",
 }
 
+FILL = "filled"
 ROW_KINDS = ("transitions", "otherwise")
 
 _STOPS = {"halt": "InvalidTransitionError", "quarantine": "TerminalStateError"}
@@ -157,6 +159,18 @@ class RowReader:
                 document.place_of(*path, "do"), (row.id,), "ROW_DOES_NOT_STOP",
                 f"`do: {row.disposition}` is carried out by raising {wanted}.",
                 f"add `raises: {wanted}` and a severity",
+            )  # fmt: skip
+        elif row.disposition == "ignore_stale" and FILL in row.events:
+            document.note(
+                document.place_of(*path, "do"), (row.id,), "ROW_HIDES_A_FILL",
+                "A fill is real money and always booked; it cannot be ignored.",
+                "write `do: book_only` for `filled`",
+            )  # fmt: skip
+        elif row.disposition == "book_only" and set(row.events) != {FILL}:
+            document.note(
+                document.place_of(*path, "do"), (row.id,), "ROW_HIDES_A_FILL",
+                "Only a fill can be booked, and this row hears other news too.",
+                "give `filled` a row of its own, and the rest `do: ignore_stale`",
             )  # fmt: skip
 
     def _check_else(self, row: Row, path: Path, rows: dict[str, Row]) -> None:

@@ -105,7 +105,7 @@ _ALL = (
     ),
     Fact(
         "strategy.enabled", BOOL, "The strategy's status lets it trade in this profile.",
-        _STRATEGY, "strategy.enabled",
+        frozenset({STRATEGY, CHECK}), "strategy.enabled",
     ),
     Fact(
         "today.entries", TRADES,
