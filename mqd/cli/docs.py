@@ -56,9 +56,9 @@ def docs(
 
 
 def _home(folder: Path, out: Path) -> Path:
-    """Where records and notes stand: the docs beside the rules, wherever pages are written to."""
+    """Where records and notes stand: with the pages, or else in the docs beside the rules."""
     docs = folder.absolute().parent / "docs"
-    return docs if docs.is_dir() else out
+    return docs if docs.is_dir() and not (out / "evidence").is_dir() else out
 
 
 def _watch(folder: Path, out: Path, commands: tuple[Command, ...]) -> None:

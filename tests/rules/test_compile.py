@@ -269,6 +269,7 @@ def every_answer_is_tried(compiled: CompiledStrategy, mask: Any, exits: Any, lot
 Facts: dict[str, Any] = {
     "symbol": namedtuple("symbol", "working_orders position_qty"),  # noqa: PYI024  # numba knows these
     "desk": namedtuple("desk", "state_code profile_code open_positions orders_today"),  # noqa: PYI024  # as above
+    "strategy": namedtuple("strategy", "enabled"),  # noqa: PYI024  # as above
     "order": namedtuple("order", "qty price stop_loss working_exits"),  # noqa: PYI024  # as above
 }
 
@@ -290,8 +291,9 @@ def test_a_set_of_checks_means_the_same_to_numba(folder, name: str) -> None:
         stop = float(chance.choice([math.nan, math.inf, price, price - 1e-6, price - 1.0]))
         qty = float(chance.choice([0.0, -1.0, 1e-10, 2.0, 1000.0, 1000.001, 1e200]))
         order = Facts["order"](qty, price, stop, int(chance.integers(2)))
-        mask = checks.evaluate(None, symbol, None, desk, None, order)
-        assert fast(None, symbol, None, desk, None, order) == mask, (symbol, desk, order)
+        strategy = Facts["strategy"](bool(chance.integers(2)))
+        mask = checks.evaluate(None, symbol, None, desk, strategy, order)
+        assert fast(None, symbol, None, desk, strategy, order) == mask, (symbol, desk, order)
         seen |= mask
     assert seen == (1 << len(checks.codes)) - 1
     assert checks.true_codes(seen) == checks.codes

@@ -297,6 +297,7 @@ GOLDEN = {
     "EXTENDED_HOURS": "The bar lies outside the regular session.",
     "SESSION_INCOMPLETE": "The session's first bar is missing, and the profile is paper or live.",
     "DESK_NOT_ACTIVE": "The desk is not ACTIVE.",
+    "STRATEGY_NOT_ENABLED": "The strategy is not enabled.",
     "ORDER_WORKING": "The symbol's working orders are more than 0.",
     "POSITION_OPEN": "The shares held of the symbol are not 0.",
     "MAX_OPEN_POSITIONS":
