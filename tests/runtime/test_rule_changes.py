@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ STRATEGY = "strategies/vwap_micro_mean_reversion.yaml"
 
 class Kept:
     def __init__(self) -> None:
-        self.seen = []
+        self.seen: list[Any] = []
 
     def saw(self, event, outcome, state) -> None:
         self.seen.append((event, outcome, state.state_name))
