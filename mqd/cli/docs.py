@@ -43,8 +43,11 @@ def docs(
     book = load_rules(folder)
     beside = beside_the_rules(book, _home(folder, out), commands)
     if not check:
-        for page in write_pages(book, out, beside):
+        changed = write_pages(book, out, beside)
+        for page in changed:
             typer.echo(str(page))
+        if not changed:
+            typer.echo("nothing to write: the pages follow the rules")
         return
     stale = stale_pages(book, out, beside)
     for line in stale:

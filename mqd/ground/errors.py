@@ -8,9 +8,9 @@ MqdError
 ├─ UnknownOutcome    look up, then decide     BrokerTimeoutError, BrokerConfirmationRequiredError
 ├─ Unavailable       back off                 BrokerUnavailableError
 ├─ Incident          book it, stop entries,   TerminalStateError, UnknownOrderError,
-│                    page; exits go on        ExecutionConflictError, OverfillError,
+│                    tell; exits go on        ExecutionConflictError, OverfillError,
 │                                             MalformedExecutionError, OrphanedPositionError
-└─ InvariantError    halt, page a person      InvalidTransitionError, JournalError
+└─ InvariantError    halt, tell a person      InvalidTransitionError, JournalError
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class BrokerUnavailableError(Unavailable):
 
 
 class Incident(MqdError):
-    """The world did what it should not: book it, stop entries, page a person; exits go on."""
+    """The world did what it should not: book it, stop entries, tell a person; exits go on."""
 
 
 class TerminalStateError(Incident):
@@ -120,7 +120,7 @@ class OverfillError(Incident):
 
 
 class InvariantError(MqdError):
-    """Something that must always hold does not: halt and page a person."""
+    """Something that must always hold does not: halt and tell a person."""
 
 
 class InvalidTransitionError(InvariantError):

@@ -51,7 +51,7 @@ def render_pages(
 
 
 def write_pages(book: RuleBook, out: Path, beside: Beside = NOTHING_BESIDE) -> list[Path]:
-    """Write every page under `out`, remove pages of rule files that are gone; the paths written.
+    """Write every page under `out`, remove pages of rule files that are gone; what changed.
 
     Raises:
         SettingsError: a file that the rules were read from is gone, or a record was edited.
@@ -67,7 +67,7 @@ def write_pages(book: RuleBook, out: Path, beside: Beside = NOTHING_BESIDE) -> l
         if not path.is_file() or path.read_bytes() != content.encode():
             # A page that says the same is left alone: a server watching it has nothing to do.
             path.write_text(content, encoding="utf-8", newline="\n")
-        written.append(path)
+            written.append(path)
     return written
 
 
@@ -133,12 +133,19 @@ def _first_difference(wanted: str, present: str) -> str:
     pairs = zip_longest(wanted.split("\n"), present.split("\n"))
     for number, (one, two) in enumerate(pairs, 1):
         if one != two:
-            return f"{number}: expected {_quoted(one)}, found {_quoted(two)}"
+            start = _common_start(one or "", two or "")
+            return f"{number}: expected {_quoted(one, start)}, found {_quoted(two, start)}"
     return ""
 
 
-def _quoted(line: str | None) -> str:
+def _common_start(one: str, two: str) -> int:
+    """Where two long lines begin to differ, a few characters earlier to know one's way."""
+    same = next((n for n, (a, b) in enumerate(zip(one, two, strict=False)) if a != b), 0)
+    return max(0, same - _SHOWN // 3)
+
+
+def _quoted(line: str | None, start: int) -> str:
     if line is None:
         return "the end"
-    shown = line if len(line) <= _SHOWN else line[:_SHOWN] + "..."
-    return repr(shown)
+    before, after = "..." if start else "", "..." if len(line) > start + _SHOWN else ""
+    return repr(before + line[start : start + _SHOWN] + after)
