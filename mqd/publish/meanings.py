@@ -127,7 +127,10 @@ def _of_condition(
 def _of_machine(machine: MachineRules, english: English) -> Iterator[Meaning]:
     for state in machine.states:
         ends = "; it is never left" if state.is_terminal else ""
-        yield Meaning(state.name, f"state of the {machine.id}{ends}", state.means, at(state.place))
+        yield Meaning(
+            state.name, f"state of the {machine.id}{ends}", state.means, at(state.place),
+            then=_then_of_state(machine, state.name),
+        )  # fmt: skip
     for name, means in MACHINE_EVENTS[machine.id].items():
         rows = ", ".join(row.id for row in machine.rows if name in row.events)
         declared = source_line(events, name)
@@ -135,6 +138,18 @@ def _of_machine(machine: MachineRules, english: English) -> Iterator[Meaning]:
         yield Meaning(name, kind, means, declared, then=f"`mqd explain` its rows: {rows}")
     for row in machine.rows:
         yield _of_row(machine, row, english)
+
+
+def _then_of_state(machine: MachineRules, name: str) -> str:
+    """What a person does about a machine that is in this state."""
+    if machine.id == "order":
+        return "`mqd status` shows the working orders, `mqd journal tail` how they came there"
+    if name == machine.initial:
+        return "nothing: this is how it should be"
+    return (
+        "`mqd report daily` tells the incident; keep the journal, mend the cause, and start "
+        "with a new journal"
+    )
 
 
 def _of_row(machine: MachineRules, row: Row, english: English) -> Meaning:

@@ -93,7 +93,7 @@ def _page_list(docs: Path, pages: Iterable[Path]) -> str:
     found = []
     for page in pages:
         name = page.relative_to(docs)
-        if page.suffix == ".md" and len(name.parts) == 1:
+        if page.suffix == ".md" and (len(name.parts) == 1 or name.parts[0] == "strategies"):
             heading = page.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
             found.append(f"- [{heading}]({name.as_posix()})")
     return "\n".join(found)
