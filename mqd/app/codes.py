@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
-import pkgutil
 from collections.abc import Iterator
 from types import ModuleType
 
-import mqd.rules
 from mqd.app import backtest
 from mqd.brokers import simulated
 from mqd.feeds import mending, recorded
 from mqd.ground import errors
-from mqd.model import decision
-from mqd.publish.meanings import Meaning, meanings_of, source_line
+from mqd.model import command, decision, event, order, position
+from mqd.publish.declared import source_line
+from mqd.publish.listed import listed_meanings
+from mqd.publish.meanings import Meaning, meanings_of
+from mqd.publish.problem_codes import code_lines
 from mqd.rules.book import RuleBook
+from mqd.rules.codes import all_codes
 
 _MEND = "`mqd validate-rules` shows the file, the line and how to mend it"
 _NO_ACTION = "nothing: it was mended or noted; look at the feed where it happens often"
@@ -57,6 +58,8 @@ def every_meaning(book: RuleBook) -> Iterator[Meaning]:
     for code, means in BROKER_CODES.items():
         then = "`mqd journal tail` shows the order and the broker's words"
         yield Meaning(code, "the broker's refusal", means, source_line(simulated, code), then=then)
+    yield from listed_meanings()
+    yield from _records()
     end = backtest.END_OF_DATA
     yield Meaning(
         end, "exit of a back-test", "The bars ended with a position open; it was closed at the "
@@ -66,15 +69,20 @@ def every_meaning(book: RuleBook) -> Iterator[Meaning]:
 
 def problem_codes() -> Iterator[Meaning]:
     """Every problem that a rule file can have, by the module that finds it."""
-    seen: set[str] = set()
-    for found in pkgutil.walk_packages(mqd.rules.__path__, f"{mqd.rules.__name__}."):
-        module = importlib.import_module(found.name)
-        codes: dict[str, str] = getattr(module, "CODES", {})
-        for code, means in codes.items():
-            declared = source_line(module, code)
-            if declared and code not in seen:
-                seen.add(code)
-                yield Meaning(code, "problem in a rule file", means, declared, then=_MEND)
+    places = code_lines()
+    for code, means in all_codes().items():
+        yield Meaning(code, "problem in a rule file", means, places[code], then=_MEND)
+
+
+def _records() -> Iterator[Meaning]:
+    """What the journal is made of: events, what the desk decided, and what it asked for."""
+    for module in (event, decision, order, position, command):
+        for name, record in vars(module).items():
+            is_record = inspect.isclass(record) and issubclass(record, tuple)
+            if is_record and record.__module__ == module.__name__:
+                then = "`mqd journal tail` shows the last ones"
+                declared = source_line(module, name)
+                yield Meaning(name, "record in the journal", _sentence(record), declared, then=then)
 
 
 def _errors() -> Iterator[Meaning]:

@@ -41,7 +41,7 @@ class Settings:
             fill=cast("Literal['close', 'next-open']", self.fill),
             slippage_bps=exact("slippage_bps", self.slippage_bps),
             fee_per_share_usd=exact("fee_per_share_usd", self.fee_per_share_usd),
-            reject_every=int(exact("reject_every", self.reject_every)),
+            reject_every=_whole("reject_every", self.reject_every),
         )
 
 
@@ -60,6 +60,13 @@ def exact(name: str, text: str) -> Decimal:
     return value
 
 
+def _whole(name: str, text: str) -> int:
+    value = exact(name, text)
+    if value != value.to_integral_value():
+        raise SettingsError(f"{name}: `{text}` is not a whole number")
+    return int(value)
+
+
 def read_settings(name: str) -> Settings:
     """The settings of a config name (`default`) or file (`my/desk.yaml`).
 
@@ -70,7 +77,7 @@ def read_settings(name: str) -> Settings:
     """
     path = _find(name)
     problems = Problems()
-    tree = load_text(path.read_text(encoding="utf-8"), str(path), problems)
+    tree = load_text(_text_of(path), str(path), problems)
     if tree is None or problems:
         first = problems.sorted()[0]
         raise SettingsError(f"{path}:{first.place.line}:{first.place.column}: {first.message}")
@@ -86,10 +93,24 @@ def read_settings(name: str) -> Settings:
         values[key.text] = value.text
     settings = Settings(**values)
     if settings.profile not in PROFILES:
-        raise SettingsError(f"{path}: there is no profile `{settings.profile}`")
+        hint = did_you_mean(settings.profile, PROFILES)
+        raise SettingsError(f"{path}: there is no profile `{settings.profile}`; {hint}")
     if settings.broker != "simulated":
         raise SettingsError(f"{path}: there is no broker `{settings.broker}`; known: simulated")
+    try:
+        settings.simulation()
+    except SettingsError as error:
+        raise SettingsError(f"{path}: {error}") from error
     return settings
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path}: is not UTF-8 text") from error
 
 
 def _find(name: str) -> Path:
@@ -98,12 +119,13 @@ def _find(name: str) -> Path:
         if given.is_file():
             return given
         raise SettingsError(f"there is no config file {name}")
-    for folder in (Path("config"), shipped("config")):
+    folders = (Path("config"), shipped("config"))
+    for folder in folders:
         candidate = folder / f"{name}.yaml"
         if candidate.is_file():
             return candidate
-    known = sorted({file.stem for file in shipped("config").glob("*.yaml")})
-    raise SettingsError(f"there is no config `{name}`; known: {', '.join(known)}")
+    known = {file.stem for folder in folders for file in folder.glob("*.yaml")}
+    raise SettingsError(f"there is no config `{name}`; {did_you_mean(name, known)}")
 
 
 def rules_folder(given: Path | None) -> Path:

@@ -76,7 +76,7 @@ class SimulationSettings:
             raise SettingsError(f"fill is {self.fill!r}, expected close or next-open")
         if not (_is_number(self.slippage_bps) and 0 <= self.slippage_bps < _BASIS_POINTS):
             raise SettingsError(
-                f"slippage_bps is {self.slippage_bps!r}, expected a decimal from 0 to under 10000"
+                f"slippage_bps is {self.slippage_bps}, expected a decimal from 0 to under 10000"
             )
         largest = self.largest_fill_shares
         if largest is not None and not (_is_number(largest) and largest > 0):
@@ -89,7 +89,7 @@ class SimulationSettings:
             )
         if not (_is_number(self.fee_per_share_usd) and self.fee_per_share_usd >= 0):
             raise SettingsError(
-                f"fee_per_share_usd is {self.fee_per_share_usd!r}, expected a decimal from 0"
+                f"fee_per_share_usd is {self.fee_per_share_usd}, expected a decimal from 0"
             )
 
 

@@ -10,29 +10,29 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mqd.cli.options import (
+    BarsOption,
+    ChangesOption,
+    FillAt,
+    FillOption,
     FormatOption,
+    ProtectionsOption,
     RulesOption,
+    SlippageOption,
+    SymbolOption,
     TableFormat,
     parse_changes,
     parse_protections,
+    simulation_of,
 )
 from mqd.cli.progress import bar_progress
 from mqd.ground.errors import SettingsError
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from mqd.app.backtest import BacktestResult
     from mqd.engine.state import DeskState
     from mqd.model.decision import Decision, Outcome
     from mqd.model.event import Event
-
-
-class FillAt(StrEnum):
-    """Where the simulated broker fills: at the signal bar's close or the next bar's open."""
-
-    close = "close"
-    next_open = "next-open"
+    from mqd.model.position import Trade
 
 
 class EngineName(StrEnum):
@@ -43,29 +43,18 @@ class EngineName(StrEnum):
 
 
 def backtest(
-    bars: Annotated[
-        list[Path], typer.Option("--bars", help="Parquet or CSV files of one-minute bars.")
-    ],
+    bars: BarsOption,
     strategy: Annotated[
         str | None, typer.Option("--strategy", help="Only this strategy. Default: all that run.")
     ] = None,
-    symbol: Annotated[
-        str | None, typer.Option("--symbol", help="Trade this symbol instead of the declared one.")
-    ] = None,
-    changes: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="PARAM=VALUE", help="Another value for a param, this run."),
-    ] = None,
-    fill: Annotated[FillAt, typer.Option("--fill", help="Where orders fill.")] = FillAt.close,
-    slippage_bps: Annotated[
-        str, typer.Option("--slippage-bps", help="Basis points lost on every fill.")
-    ] = "0",
+    symbol: SymbolOption = None,
+    changes: ChangesOption = None,
+    fill: FillOption = FillAt.close,
+    slippage_bps: SlippageOption = "0",
     engine: Annotated[
         EngineName, typer.Option("--engine", help="exact: the live loop, simulated broker.")
     ] = EngineName.exact,
-    protections: Annotated[
-        str, typer.Option("--protections", help="all, none, or names joined by commas.")
-    ] = "all",
+    protections: ProtectionsOption = "all",
     trades: Annotated[
         Path | None, typer.Option("--trades", help="Write the trades to this CSV file.")
     ] = None,
@@ -78,8 +67,7 @@ def backtest(
 ) -> None:
     """Run the rules over recorded bars and show the trades."""
     from mqd.app.backtest import run_backtest
-    from mqd.app.settings import exact, rules_folder
-    from mqd.brokers.simulated import SimulationSettings
+    from mqd.app.settings import rules_folder
     from mqd.publish.tables import DecisionTable, trades_csv
     from mqd.rules.changes import Changes
     from mqd.rules.validate import load_rules
@@ -88,11 +76,9 @@ def backtest(
         raise SettingsError("--engine fast is not built yet; --engine exact gives the trades")
     _check_writable(trades, {".csv"}, "--trades")
     _check_writable(decisions, {".csv", ".parquet"}, "--decisions")
-    wanted = Changes(strategy, symbol, parse_changes(changes or []), parse_protections(protections))
+    simulation = simulation_of(fill, slippage_bps)
+    wanted = Changes(strategy, symbol, parse_changes(changes), parse_protections(protections))
     book = load_rules(rules_folder(rules), wanted)
-    simulation = SimulationSettings(
-        fill=fill.value, slippage_bps=exact("--slippage-bps", slippage_bps)
-    )
     keeper = _DecisionKeeper(keep=decisions is not None)
     with bar_progress() as watchers:
         result = run_backtest(book, bars, simulation, (keeper, *watchers))
@@ -150,10 +136,13 @@ def _as_json(result: BacktestResult, decisions: int) -> dict[str, Any]:
 
 def _show(result: BacktestResult, decisions: int) -> None:
     from mqd.cli.console import print_trimmed, stdout_console
+    from mqd.cli.tables import print_table
 
     console = stdout_console()
     if result.trades:
-        print_trimmed(console, lambda: console.print(_trades_table(result)))
+        rows = [_trade_row(trade) for trade in result.trades]
+        numbers = frozenset(_COLUMNS[2:-1])
+        print_trimmed(console, lambda: print_table(console, _COLUMNS, rows, numbers, "bold"))
     console.print(
         f"{len(result.trades)} trades, {result.won} won, P&L {result.pnl_usd:+.2f} USD; "
         f"{result.bars:,} bars, {decisions:,} decisions"
@@ -164,26 +153,19 @@ def _show(result: BacktestResult, decisions: int) -> None:
     console.print(f"rules {result.book.digest}")
 
 
-def _trades_table(result: BacktestResult) -> Table:
-    """The trades in exchange time, narrow enough for 80 columns; a cell is folded, never cut."""
-    from rich.table import Table
+_COLUMNS = ("entry (ET)", "exit", "shares", "bought", "sold", "P&L usd", "reason")
 
+
+def _trade_row(trade: Trade) -> tuple[str, ...]:
+    """A trade in exchange time."""
     from mqd.feeds.calendar import exchange_time_text
     from mqd.ground.canonical import decimal_text
 
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in ("entry (ET)", "exit"):
-        table.add_column(name, overflow="fold")
-    for name in ("shares", "bought", "sold", "P&L usd"):
-        table.add_column(name, justify="right", overflow="fold")
-    table.add_column("reason", overflow="fold")
-    for trade in result.trades:
-        entry_date, entry_time, _ = exchange_time_text(trade.entry_ns).split(" ")
-        exit_date, exit_time, _ = exchange_time_text(trade.exit_ns).split(" ")
-        table.add_row(
-            f"{entry_date} {entry_time}",
-            exit_time if exit_date == entry_date else f"{exit_date} {exit_time}",
-            decimal_text(trade.qty), decimal_text(trade.entry_price),
-            decimal_text(trade.exit_price), f"{trade.pnl_usd:+.2f}", trade.exit_reason,
-        )  # fmt: skip
-    return table
+    entry_date, entry_time, _ = exchange_time_text(trade.entry_ns).split(" ")
+    exit_date, exit_time, _ = exchange_time_text(trade.exit_ns).split(" ")
+    return (
+        f"{entry_date} {entry_time}",
+        exit_time if exit_date == entry_date else f"{exit_date} {exit_time}",
+        decimal_text(trade.qty), decimal_text(trade.entry_price),
+        decimal_text(trade.exit_price), f"{trade.pnl_usd:+.2f}", trade.exit_reason,
+    )  # fmt: skip

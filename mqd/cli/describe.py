@@ -1,21 +1,18 @@
-"""The command line as plain data, from the commands' own signatures: what its page is made of.
-
-The signatures are ours and the same for every version of typer, which its inner objects are not.
-"""
+"""The command line as plain data, from the commands' own signatures: what its page is made of."""
 
 from __future__ import annotations
 
+import ast
 import inspect
-import types
-import typing
-from collections.abc import Callable, Iterator
+import textwrap
+from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
 import typer
-from typer.models import ArgumentInfo, OptionInfo
 
+from mqd.cli.signatures import Asked, Callback, asked_by, callbacks
 from mqd.publish.beside import Command, Parameter
 
 _TAKES = {Path: "PATH", str: "TEXT", int: "NUMBER", float: "NUMBER"}
@@ -23,63 +20,52 @@ _TAKES = {Path: "PATH", str: "TEXT", int: "NUMBER", float: "NUMBER"}
 
 def described(application: typer.Typer) -> tuple[Command, ...]:
     """Every command of the application with its arguments and options, in their order."""
-    return tuple(_commands(application, ""))
+    return tuple(_commands(application))
 
 
-def _commands(application: typer.Typer, group: str) -> Iterator[Command]:
-    for command in application.registered_commands:
-        callback = command.callback
-        if callback is not None and not command.hidden:
-            name = command.name or callback.__name__.replace("_", "-")
-            help_text = _first_paragraph(command.help or inspect.getdoc(callback) or "")
-            yield Command(f"{group} {name}".strip(), help_text, tuple(_parameters(callback)))
-    for inner in application.registered_groups:
-        if inner.typer_instance is not None:
-            yield from _commands(inner.typer_instance, f"{group} {inner.name}".strip())
+def _commands(application: typer.Typer) -> Iterator[Command]:
+    for name, callback, text in callbacks(application):
+        help_text = _first_paragraph(text or inspect.getdoc(callback) or "")
+        lines = _Lines(callback)
+        yield Command(name, help_text, tuple(_parameters(callback, lines)), lines.own)
 
 
-def _parameters(callback: Callable[..., Any]) -> Iterator[Parameter]:
-    hints = typing.get_type_hints(callback, include_extras=True)
-    for name, parameter in inspect.signature(callback).parameters.items():
-        kind, info = _declared(hints[name])
-        if info is None or getattr(info, "hidden", False):
-            continue
-        default = parameter.default
-        is_option = isinstance(info, OptionInfo)
-        option = ", ".join(_declarations(info)) or f"--{name.replace('_', '-')}"
+def _parameters(callback: Callback, lines: _Lines) -> Iterator[Parameter]:
+    for item in asked_by(callback):
         yield Parameter(
-            names=option if is_option else str(info.metavar or name).upper(),
-            takes=_takes(kind, info) if is_option else "",
-            default="" if default is inspect.Parameter.empty else _default(default),
-            help=info.help or "",
-            is_option=is_option,
-            is_required=default is inspect.Parameter.empty,
+            names=", ".join(item.names),
+            takes=_takes(item) if item.is_option else "",
+            default="" if item.is_required else _default(item.default),
+            help=item.info.help or "",
+            is_option=item.is_option,
+            is_required=item.is_required,
+            declared=lines.of(item.name),
         )
 
 
-def _declared(hint: Any) -> tuple[Any, OptionInfo | ArgumentInfo | None]:
-    """The type of a parameter, without `| None` and list, and what typer is told about it."""
-    if typing.get_origin(hint) is not typing.Annotated:
-        return hint, None
-    kind, *notes = typing.get_args(hint)
-    info = next((note for note in notes if isinstance(note, OptionInfo | ArgumentInfo)), None)
-    while typing.get_origin(kind) in {types.UnionType, typing.Union, list, tuple}:
-        kind = next(part for part in typing.get_args(kind) if part is not type(None))
-    return kind, info
+class _Lines:
+    """The lines of the program that declare a command and its parameters."""
+
+    def __init__(self, callback: Callback) -> None:
+        source, start = inspect.getsourcelines(callback)
+        (function,) = ast.parse(textwrap.dedent("".join(source))).body
+        self._file = f"{callback.__module__.replace('.', '/')}.py"
+        self._lines = {
+            node.arg: start - 1 + node.lineno
+            for node in ast.walk(function)
+            if isinstance(node, ast.arg)
+        }
+        self.own = f"{self._file}:{start - 1 + getattr(function, 'lineno', 1)}"
+
+    def of(self, name: str) -> str:
+        """The line of one parameter."""
+        return f"{self._file}:{self._lines[name]}"
 
 
-def _declarations(info: OptionInfo | ArgumentInfo) -> list[str]:
-    """The names a person types; in `Annotated` typer keeps the first one as a default."""
-    first = [info.default] if isinstance(info.default, str) else []
-    return [name for name in (*first, *(info.param_decls or ())) if name.startswith("-")]
-
-
-def _takes(kind: Any, info: OptionInfo | ArgumentInfo) -> str:
-    if info.metavar or kind is bool:
-        return str(info.metavar or "")
-    if isinstance(kind, type) and issubclass(kind, Enum):
-        return " | ".join(str(member.value) for member in kind)
-    return _TAKES.get(kind, "VALUE")
+def _takes(item: Asked) -> str:
+    if item.info.metavar or item.kind is bool:
+        return str(item.info.metavar or "")
+    return " | ".join(item.choices) or _TAKES.get(item.kind, "VALUE")
 
 
 def _default(value: Any) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mqd.cli.options import RulesOption
+from mqd.ground.errors import SettingsError
 
 if TYPE_CHECKING:
     from mqd.publish.beside import Command
@@ -35,6 +36,10 @@ def docs(
     from mqd.publish.pages import stale_pages, write_pages
     from mqd.rules.validate import load_rules
 
+    if check and watch:
+        raise SettingsError("--check and --watch: one or the other")
+    if out.exists() and not out.is_dir():
+        raise SettingsError(f"--out {out}: that is a file, expected a folder")
     folder = rules_folder(rules)
     commands = described(context.find_root().obj)
     if watch:
@@ -67,7 +72,8 @@ def _home(folder: Path, out: Path) -> Path:
 def _watch(folder: Path, out: Path, commands: tuple[Command, ...]) -> None:
     """Write the pages now and after every change of a rule file; problems are shown, not fatal."""
     from mqd.app.pages import beside_the_rules
-    from mqd.ground.errors import RuleError, SettingsError
+    from mqd.cli.problems import problems_text
+    from mqd.ground.errors import RuleError
     from mqd.publish.pages import stale_pages, write_pages
     from mqd.rules.validate import load_rules
 
@@ -86,8 +92,7 @@ def _watch(folder: Path, out: Path, commands: tuple[Command, ...]) -> None:
                     write_pages(book, out, beside)
                     typer.echo(f"pages written for rules {book.digest[:12]}")
                 except RuleError as error:
-                    for problem in error.problems:
-                        typer.echo(problem.to_text())  # type: ignore[attr-defined]  # always a Problem
+                    typer.echo(problems_text(error.problems, error.folder))
                 except SettingsError as error:
                     typer.echo(f"mqd: {error}")
             time.sleep(_LOOK_EVERY_S)

@@ -8,8 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mqd.cli.backtest import FillAt
-from mqd.cli.options import FormatOption, RulesOption, TableFormat, parse_changes
+from mqd.cli.options import (
+    BarsOption,
+    ChangesOption,
+    FillAt,
+    FillOption,
+    FormatOption,
+    RulesOption,
+    SlippageOption,
+    TableFormat,
+    parse_changes,
+    simulation_of,
+)
 from mqd.cli.progress import bar_progress
 
 if TYPE_CHECKING:
@@ -18,31 +28,23 @@ if TYPE_CHECKING:
 
 def evidence(
     thesis: Annotated[str, typer.Argument(help="The thesis, as in TH-001.")],
-    bars: Annotated[
-        list[Path], typer.Option("--bars", help="Parquet or CSV files of one-minute bars.")
-    ],
+    bars: BarsOption,
     name: Annotated[str, typer.Option("--name", help="What to call these data on the page.")],
     strategy: Annotated[
         str | None, typer.Option("--strategy", help="Which, where several trade on the thesis.")
     ] = None,
-    changes: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="PARAM=VALUE", help="Another value; shown, not counted."),
-    ] = None,
-    fill: Annotated[FillAt, typer.Option("--fill", help="Where orders fill.")] = FillAt.close,
-    slippage_bps: Annotated[
-        str, typer.Option("--slippage-bps", help="Basis points lost on every fill.")
-    ] = "0",
+    changes: ChangesOption = None,
+    fill: FillOption = FillAt.close,
+    slippage_bps: SlippageOption = "0",
     out: Annotated[Path, typer.Option("--out", help="The folder of the records.")] = Path(
         "docs/evidence"
     ),
     rules: RulesOption = None,
     form: FormatOption = TableFormat.text,
 ) -> None:
-    """Back-test the strategy of a thesis and write the result as an evidence record."""
+    """Back-test the strategy of a thesis and record the result; one with --set is only shown."""
     from mqd.app.evidence import EvidencePlan, record_evidence, write_evidence
-    from mqd.app.settings import exact, rules_folder
-    from mqd.brokers.simulated import SimulationSettings
+    from mqd.app.settings import rules_folder
 
     plan = EvidencePlan(
         rules=rules_folder(rules),
@@ -50,10 +52,8 @@ def evidence(
         bars=tuple(bars),
         data_set=name,
         strategy=strategy,
-        values=parse_changes(changes or []),
-        simulation=SimulationSettings(
-            fill=fill.value, slippage_bps=exact("--slippage-bps", slippage_bps)
-        ),
+        values=parse_changes(changes),
+        simulation=simulation_of(fill, slippage_bps),
     )
     with bar_progress() as watchers:
         record = record_evidence(plan, watchers)

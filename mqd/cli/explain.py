@@ -1,4 +1,4 @@
-"""`mqd explain`: what a code means, wherever it was met."""
+"""`mqd explain`: what a code or a word of the rules means, wherever it was met."""
 
 from __future__ import annotations
 
@@ -14,11 +14,14 @@ if TYPE_CHECKING:
 
 
 def explain(
-    code: Annotated[str, typer.Argument(help="As in OUTSIDE_WINDOW, OL-02, GAP, EXPR_UNIT.")],
+    code: Annotated[
+        str,
+        typer.Argument(metavar="WORD", help="As in OUTSIDE_WINDOW, OL-02, book_only, desk.pnl."),
+    ],
     rules: RulesOption = None,
     form: FormatOption = TableFormat.text,
 ) -> None:
-    """Say what a code means, where it is declared, its formula, and what to do next."""
+    """Say what a code or a word of the rules means, where it is declared, and what to do next."""
     from mqd.app.codes import every_meaning
     from mqd.app.settings import rules_folder
     from mqd.publish.meanings import named
@@ -35,7 +38,7 @@ def explain(
         _show(found)
     if not found:
         tail = f"; {hint}" if hint else "; `mqd docs` writes pages with all of them"
-        typer.echo(f"mqd: there is no code `{code}`{tail}", err=True)
+        typer.echo(f"mqd: there is no code or word `{code}`{tail}", err=True)
         raise typer.Exit(1)
 
 

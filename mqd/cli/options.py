@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mqd.ground.errors import SettingsError
+
+if TYPE_CHECKING:
+    from mqd.brokers.simulated import SimulationSettings
 
 
 class TableFormat(StrEnum):
@@ -16,6 +19,13 @@ class TableFormat(StrEnum):
 
     text = "text"
     json = "json"
+
+
+class FillAt(StrEnum):
+    """Where the simulated broker fills: at the signal bar's close or the next bar's open."""
+
+    close = "close"
+    next_open = "next-open"
 
 
 FormatOption = Annotated[
@@ -29,16 +39,33 @@ JournalOption = Annotated[
     str | None,
     typer.Option("--db", help="The journal: a path or a database URL. Default: the newest."),
 ]
+BarsOption = Annotated[
+    list[Path], typer.Option("--bars", help="Parquet or CSV files of one-minute bars.")
+]
+SymbolOption = Annotated[
+    str | None, typer.Option("--symbol", help="Trade this symbol instead of the declared one.")
+]
+ChangesOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="PARAM=VALUE", help="Another value for a param, this run."),
+]
+ProtectionsOption = Annotated[
+    str, typer.Option("--protections", help="all, none, or names joined by commas.")
+]
+FillOption = Annotated[FillAt, typer.Option("--fill", help="Where orders fill.")]
+SlippageOption = Annotated[
+    str, typer.Option("--slippage-bps", help="Basis points lost on every fill.")
+]
 
 
-def parse_changes(values: list[str]) -> dict[str, str]:
+def parse_changes(values: list[str] | None) -> dict[str, str]:
     """`PARAM=VALUE` pairs as a dictionary.
 
     Raises:
         SettingsError: a pair without `=`, or a param named twice.
     """
     found: dict[str, str] = {}
-    for pair in values:
+    for pair in values or ():
         name, equals, value = pair.partition("=")
         if not (name and equals and value):
             raise SettingsError(f"--set {pair}: expected PARAM=VALUE, such as stop_loss_pct=0.004")
@@ -49,7 +76,11 @@ def parse_changes(values: list[str]) -> dict[str, str]:
 
 
 def parse_protections(text: str) -> tuple[str, ...] | None:
-    """`all` as None, `none` as nothing, else the named ones."""
+    """`all` as None, `none` as nothing, else the named ones.
+
+    Raises:
+        SettingsError: nothing is named.
+    """
     if text == "all":
         return None
     if text == "none":
@@ -57,3 +88,20 @@ def parse_protections(text: str) -> tuple[str, ...] | None:
     if not text.strip():
         raise SettingsError("--protections is empty: write all, none, or names joined by commas")
     return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def simulation_of(fill: FillAt, slippage_bps: str) -> SimulationSettings:
+    """The simulated broker of a back-test.
+
+    Raises:
+        SettingsError: the slippage is no number, or one that the broker cannot use.
+    """
+    from mqd.app.settings import exact
+    from mqd.brokers.simulated import SimulationSettings
+
+    slippage = exact("--slippage-bps", slippage_bps)
+    try:
+        return SimulationSettings(fill=fill.value, slippage_bps=slippage)
+    except SettingsError as error:  # the choice of `fill` has no wrong words
+        expected = str(error).partition(", ")[2]
+        raise SettingsError(f"--slippage-bps {slippage_bps}: {expected}") from None

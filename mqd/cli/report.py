@@ -32,6 +32,12 @@ class ReportFormat(StrEnum):
     json = "json"
 
 
+_BY_SUFFIX = {
+    ".md": ReportFormat.markdown, ".markdown": ReportFormat.markdown,
+    ".txt": ReportFormat.text, ".json": ReportFormat.json,
+}  # fmt: skip
+
+
 @report.callback()
 def _whole() -> None:
     """Reports from the journal: what was done, and why."""
@@ -45,10 +51,10 @@ def daily(
     database: JournalOption = None,
     form: Annotated[
         ReportFormat | None,
-        typer.Option("--format", help="text, markdown or json. Default: markdown into a file."),
+        typer.Option("--format", help="text, markdown or json. Default: by the file's name."),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", help="Write to this file. Default: stdout.")
+        Path | None, typer.Option("--out", help="Write to this .md, .txt or .json file.")
     ] = None,
 ) -> None:
     """One day: trades, P&L, planned against realised risk, why not trading, defects, incidents."""
@@ -62,9 +68,9 @@ def daily(
         raise SettingsError(f"--date {date}: expected a date such as 2024-11-25")
     if out is not None and not out.parent.is_dir():
         raise SettingsError(f"--out {out}: there is no folder {out.parent}")
+    chosen = _chosen(form, out)
     with open_journal(database or latest_journal_url(), SystemClock(), write=False) as journal:
         found = daily_report(journal, journal.name.removeprefix(_SQLITE), date)
-    chosen = form or (ReportFormat.text if out is None else ReportFormat.markdown)
     if chosen is ReportFormat.json:
         written = json.dumps(found.to_json(), indent=1) + "\n"
     else:
@@ -77,6 +83,22 @@ def daily(
     except OSError as error:
         raise SettingsError(f"--out {out}: cannot be written: {error.strerror}") from error
     typer.echo(f"{out}: the report of {found.date}")
+
+
+def _chosen(form: ReportFormat | None, out: Path | None) -> ReportFormat:
+    """The form that was asked for, by name or by the name of the file.
+
+    Raises:
+        SettingsError: the two say different things.
+    """
+    if out is None:
+        return form or ReportFormat.text
+    named = _BY_SUFFIX.get(out.suffix.lower())
+    if form is not None and named not in {None, form}:
+        raise SettingsError(
+            f"--format {form} and --out {out}: a {out.suffix} file is {named}; leave --format out"
+        )
+    return form or named or ReportFormat.markdown
 
 
 def _in_words(title: str, sections: list[Section], form: ReportFormat, *, is_file: bool) -> str:

@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mqd.cli.options import (
+    ChangesOption,
     FormatOption,
+    ProtectionsOption,
     RulesOption,
+    SymbolOption,
     TableFormat,
     parse_changes,
     parse_protections,
@@ -48,16 +51,9 @@ def run(
         typer.Option("--db", help="A journal to make or to go on from. Default: a new one."),
     ] = None,
     rules: RulesOption = None,
-    symbol: Annotated[
-        str | None, typer.Option("--symbol", help="Trade this symbol instead of the declared one.")
-    ] = None,
-    changes: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="PARAM=VALUE", help="Another value for a param, this run."),
-    ] = None,
-    protections: Annotated[
-        str, typer.Option("--protections", help="all, none, or names joined by commas.")
-    ] = "all",
+    symbol: SymbolOption = None,
+    changes: ChangesOption = None,
+    protections: ProtectionsOption = "all",
     form: FormatOption = TableFormat.text,
 ) -> None:
     """Run the desk over recorded bars or the shipped samples, and sum up what it did."""
@@ -72,8 +68,7 @@ def run(
 
         multiple = _multiple(speed)
         settings = read_settings(config)
-        settings.simulation()
-        wanted = Changes(None, symbol, parse_changes(changes or []), parse_protections(protections))
+        wanted = Changes(None, symbol, parse_changes(changes), parse_protections(protections))
         book = load_rules(rules_folder(rules), wanted)
         plan = RunPlan(
             book, tuple(bars or ()), settings, database or "", multiple, sessions or MOST_SESSIONS

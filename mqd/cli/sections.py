@@ -44,30 +44,20 @@ def as_markdown(title: str, sections: Iterable[Section]) -> str:
 
 def print_sections(console: Console, title: str, sections: Iterable[Section]) -> None:
     """The page on a terminal."""
-    from rich.table import Table
+    from rich.padding import Padding
     from rich.text import Text
+
+    from mqd.cli.tables import print_facts, print_table
 
     console.print(Text(title, "bold"))
     for section in sections:
         console.print(Text(f"\n{section.title}", "bold"))
         for sentence in section.sentences:
-            console.print(Text(f"  {sentence}"))
+            console.print(Padding.indent(Text(sentence), 2))
         if section.facts:
-            facts = Table.grid(padding=(0, 2))
-            facts.add_column(style="dim", min_width=18, no_wrap=True)
-            facts.add_column(overflow="fold")
-            for name, value in section.facts:
-                facts.add_row(f"  {name}", Text(value))
-            console.print(facts)
+            print_facts(console, section.facts)
         if section.rows:
-            table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
-            for place, name in enumerate(section.columns):
-                justify = "right" if name in section.numbers else "left"
-                shown = name if place else f"  {name}"
-                table.add_column(shown, justify=justify, overflow="fold")  # type: ignore[arg-type]  # one of two words
-            for first, *others in section.rows:
-                table.add_row(Text(f"  {first}"), *map(Text, others))
-            console.print(table)
+            print_table(console, section.columns, section.rows, section.numbers)
 
 
 def _row(cells: Cells) -> str:

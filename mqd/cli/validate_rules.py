@@ -48,21 +48,16 @@ def validate_rules(
 
 def _shown(report: Report, form: ReportFormat, folder: Path) -> list[str]:
     """The report in one of its forms, line by line."""
+    from mqd.cli.problems import problems_text, summary_line
     from mqd.publish.problem_reports import github_annotations, sarif
 
+    sound = f"{folder}: no problems; digest {report.digest}"
     if form is ReportFormat.json:
         problems = [problem.to_json() for problem in report.problems]
         return [json.dumps({"digest": report.digest, "problems": problems}, indent=1)]
     if form is ReportFormat.sarif:
         return [json.dumps(sarif(report.problems), indent=1)]
     if form is ReportFormat.github:
-        return [*github_annotations(report.problems), _summary(report, folder)]
-    blocks = [f"{problem.to_text()}\n" for problem in report.problems]
-    return [*blocks, _summary(report, folder)]
-
-
-def _summary(report: Report, folder: Path) -> str:
-    count = len(report.problems)
-    if report.book is not None and not count:
-        return f"{folder}: no problems; digest {report.digest}"
-    return f"{folder}: {count} problem{'s' if count != 1 else ''}"
+        summary = summary_line(report.problems, str(folder)) if report.problems else sound
+        return [*github_annotations(report.problems), summary]
+    return [problems_text(report.problems, str(folder))] if report.problems else [sound]

@@ -13,7 +13,8 @@ from mqd.cli.happenings import both_times, clock_of
 from mqd.ground.units import PRICE, SHARES
 from mqd.publish.answer import answer_of
 from mqd.publish.figures import fact_text
-from mqd.publish.judged import FALSE, UNKNOWN, Group, Judged
+from mqd.publish.judged import FALSE, TRUE, UNKNOWN, Group, Judged
+from mqd.publish.meanings import says_the_same
 from mqd.publish.recorded_values import NOT_KEPT, finite
 from mqd.publish.why import Explanation
 
@@ -34,13 +35,13 @@ def print_explanation(console: Console, item: Explanation, *, brief: bool = Fals
     for group in item.groups:
         title = Text(f"\n  {group.title}", "bold")
         if group.not_reached:
-            title.append(f"\n  (not looked at: {group.not_reached})", "dim")
+            title.append(f"\n  ({group.not_reached})", "dim")
         console.print(title)
         if group.conditions:
             console.print(Padding(_conditions(group), (0, 0, 0, 4)))
         else:
             console.print(Text("    none in these rules", "dim"))
-    if item.flips and item.flips.changes:
+    if item.flips and (item.flips.changes or item.flips.together):
         _print_flips(console, item)
 
 
@@ -84,7 +85,7 @@ def _conditions(group: Group) -> Table:
     table.add_column(width=_MARK_WIDTH, no_wrap=True)
     table.add_column(overflow="fold")
     for judged in group.conditions:
-        if group.not_reached:
+        if group.not_reached and not judged.would_be:
             said = Text(judged.code, "dim")
             table.add_row(Text("-", "dim"), Lines(said, Text(judged.when, "dim")))
         else:
@@ -95,36 +96,42 @@ def _conditions(group: Group) -> Table:
 def _add_judged(table: Table, judged: Judged) -> None:
     """Code and sentence, how far it was from turning, formula and values; why it is a rule."""
     style = "bold yellow" if judged.counts else "dim" if judged.truth == FALSE else "yellow"
+    is_asked = not judged.would_be
     said = [Text(judged.code, "bold" if judged.counts else "")]
-    said.append(Text(judged.sentence.replace("`", "")))
+    if not (judged.counts and says_the_same(judged.sentence, judged.because)):
+        said.append(Text(judged.sentence.replace("`", "")))
     said += [Text(distance.text) for distance in judged.distances]
     said.append(Text(judged.when, "cyan"))
     values = ", ".join(f"{shown.name} {shown.text}" for shown in judged.values)
     if any(shown.text != NOT_KEPT for shown in judged.values):
         said.append(Text(values, "dim"))
-    if judged.truth == UNKNOWN:
+    if judged.truth == UNKNOWN and is_asked:
         counts = "true" if judged.counts else "false"
         said.append(Text(f"unknown: {judged.on_unknown}, so it counts as {counts}", "dim"))
+    if judged.holds:
+        said.append(Text(judged.holds))
+    if judged.would_be == TRUE:
+        said.append(Text("it would have refused the order", "yellow"))
     if judged.counts:
         said.append(Text(judged.because, "italic"))
-    table.add_row(Text(judged.truth, style), Lines(*said))
+    table.add_row(Text(judged.truth if is_asked else "-", style), Lines(*said))
 
 
 def _print_flips(console: Console, item: Explanation) -> None:
-    """Every single change that was found to flip the decision, the rest as recorded."""
+    """Every change that was found to flip the decision, alone or with others."""
     assert item.flips is not None
-    console.print(
-        Text(f"\n  Each alone, all else as recorded, leads to {item.flips.towards}", "bold")
-    )
+    flips = item.flips
+    how, lead = ("Each alone", "leads") if flips.changes else ("All together", "lead")
+    console.print(Text(f"\n  {how}, all else as recorded, {lead} to {flips.towards}", "bold"))
     table = Table.grid(padding=(0, 2))
     table.add_column(overflow="fold")
     table.add_column(overflow="fold")
-    for change in item.flips.changes:
+    for change in flips.changes or flips.together:
         after = f"{change.after_text} instead of {change.before_text}"
         by = f", {change.by}" if change.by else ""
         table.add_row(Text(change.name), Text(f"{after}{by}"))
     console.print(Padding(table, (0, 2, 0, 4)))
-    if item.flips.unchecked:
-        taken = ", ".join(item.flips.unchecked)
+    if flips.unchecked:
+        taken = ", ".join(flips.unchecked)
         said = f"Nobody looked at these checks; they are taken to let it pass: {taken}"
         console.print(Padding(Text(said, "dim"), (0, 2, 0, 4)))

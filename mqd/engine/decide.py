@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Context, Decimal
 
 from mqd.engine.core import Engine, Step
+from mqd.engine.fills import count_exits
 from mqd.engine.gate import checked, submit_entry, submit_exit
 from mqd.engine.ledger import EXACT
 from mqd.engine.state import DeskState
@@ -30,6 +31,7 @@ def decide(
     """Evaluate every condition of the strategy on the bar; exits first; leave one record."""
     strategy_id = compiled.rules.header.id
     facts = state.strategies[strategy_id]
+    facts.working_exits = count_exits(state, strategy_id, bar.symbol) if state.working else 0
     no_trade, exits, lots, stop, stop_known, values = compiled.decide(
         bar, state.symbols[bar.symbol], state.session, state.desk, facts
     )

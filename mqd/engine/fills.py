@@ -18,7 +18,7 @@ from mqd.model.event import (
     OrderRejected,
 )
 from mqd.model.fill import Execution
-from mqd.model.order import ENTRY, Order
+from mqd.model.order import ENTRY, EXIT, Order
 
 MACHINE_EVENT: dict[type, str] = {
     OrderAcknowledged: "acknowledged",
@@ -165,6 +165,13 @@ def count_working(state: DeskState, symbol: str) -> None:
         1 for order_id in state.working if state.orders[order_id].symbol == symbol
     )
     _count_positions(state)
+
+
+def count_exits(state: DeskState, strategy: str, symbol: str) -> int:
+    """How many exits of the strategy on the symbol have not ended."""
+    orders = [state.orders[order_id] for order_id in state.working]
+    wanted = (strategy, symbol, EXIT)
+    return sum(1 for order in orders if (order.strategy, order.symbol, order.role) == wanted)
 
 
 def in_age_order(state: DeskState) -> list[Order]:

@@ -15,7 +15,7 @@ from mqd.ground.errors import DuplicateOrderError, MalformedSignalError
 from mqd.ground.ids import client_order_id
 from mqd.model.command import SubmitOrder
 from mqd.model.event import BarClosed
-from mqd.model.order import ENTRY, EXIT, Order
+from mqd.model.order import ENTRY, Order
 from mqd.model.signal import StrategySignal
 
 TIME_IN_FORCE = "day"
@@ -33,7 +33,7 @@ def submit_entry(
     engine: Engine, state: DeskState, bar: BarClosed, signal: StrategySignal, data: int, step: Step
 ) -> Verdict:
     """Send the entry unless a data rule, a protection or a check refuses it."""
-    facts = _order_facts(state, signal)
+    facts = _order_facts(signal)
     symbol = state.symbol(signal.symbol)
     strategy = state.strategies[signal.strategy]
     book = engine.book
@@ -53,7 +53,7 @@ def submit_exit(
     engine: Engine, state: DeskState, bar: BarClosed, signal: StrategySignal, step: Step
 ) -> Verdict:
     """Send the exit; entries of the same position that still work are asked back first."""
-    facts = _order_facts(state, signal)
+    facts = _order_facts(signal)
     symbol = state.symbol(signal.symbol)
     strategy = state.strategies[signal.strategy]
     checks = engine.book.exit_checks.evaluate(
@@ -66,12 +66,11 @@ def submit_exit(
     return Verdict(_send(engine, state, signal, step))
 
 
-def _order_facts(state: DeskState, signal: StrategySignal) -> OrderFacts:
+def _order_facts(signal: StrategySignal) -> OrderFacts:
     return OrderFacts(
         qty=float(signal.qty),
         price=float(signal.price),
         stop_loss=float("nan") if signal.stop_loss is None else float(signal.stop_loss),
-        working_exits=len(working_orders(state, signal.strategy, signal.symbol, EXIT)),
     )
 
 

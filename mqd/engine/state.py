@@ -48,7 +48,10 @@ class SymbolFacts:
 
 @dataclass(slots=True)
 class StrategyFacts:
-    """One strategy today. `measured` says what its accumulators are of."""
+    """One strategy today. `measured` says what its accumulators are of.
+
+    `working_exits` is counted when a bar is decided on.
+    """
 
     enabled: bool = True
     entries_today: int = 0
@@ -59,6 +62,7 @@ class StrategyFacts:
     accumulators: tuple[float, ...] = ()
     pnl_today: Decimal = Decimal(0)
     measured: tuple[str, ...] = ()
+    working_exits: int = 0
 
 
 @dataclass(slots=True)
@@ -81,7 +85,6 @@ class OrderFacts:
     price: float = 0.0
     stop_loss: float = float("nan")
     filled_qty: float = 0.0
-    working_exits: int = 0
 
 
 @dataclass(slots=True)

@@ -47,12 +47,13 @@ class JournalInUseError(SetupError):
 
 
 class RuleError(MqdError):
-    """Rules were refused; `problems` holds every problem found, each with its place."""
+    """Rules were refused; `problems` holds every problem in `folder`, each with its place."""
 
-    def __init__(self, problems: Sequence[object]) -> None:
+    def __init__(self, problems: Sequence[object], folder: str = "rules") -> None:
         self.problems = tuple(problems)
+        self.folder = folder
         count = len(self.problems)
-        super().__init__(f"{count} problem{'s' if count != 1 else ''} in the rules")
+        super().__init__(f"{folder}: {count} problem{'s' if count != 1 else ''}")
 
 
 class Refused(MqdError):

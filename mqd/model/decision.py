@@ -20,9 +20,11 @@ class Decision(NamedTuple):
 
     Masks have one bit per rule in the order of its file: `no_trade` and `exits` in the strategy,
     `data` in what data/bars.yaml lets block entries, `protections` by name, `checks` in the
-    entry (or, for an exit, the exit) checks of orders/checks.yaml. `facts` are the values the
-    strategy's rules read, in the order of the compiled strategy's `fact_names`; an unknown one
-    is None. Sentences, distances and flips are computed from this, never stored.
+    entry (or, for an exit, the exit) checks of orders/checks.yaml. `facts` are the values that
+    the strategy's rules read, then those that the data rules, protections and checks read, in the
+    order of the compiled strategy's `fact_names`; an unknown one is None. They are what stood when
+    the bar was decided on, whether or not there came an order of it. Sentences, distances and
+    flips are computed from this, never stored.
     """
 
     at_ns: int

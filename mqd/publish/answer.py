@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from mqd.model.decision import ENTER, EXIT, NO_TRADE
-from mqd.publish.flips import Change, Flips
-from mqd.publish.judged import Judged
+from mqd.publish.changes import Change
+from mqd.publish.flips import Flips
+from mqd.publish.judged import TRUE, Judged
 from mqd.publish.why import Explanation
 
 _UNSOUND = (
@@ -50,17 +51,26 @@ def flips_in_words(flips: Flips, item: Explanation) -> list[str]:
         found.append(f"By the rules alone: with {_with_code(rule, flips)}.")
     elif market is not None and flips.against:
         found.append("No single param within its range would have done it.")
-    return found or [_none_alone(flips)]
+    return found or [_none_alone(flips, would, _holding(item))]
 
 
-def _none_alone(flips: Flips) -> str:
+def _holding(item: Explanation) -> str:
+    """What stays in the way whatever the bar had brought."""
+    found = (each.code for group in item.groups for each in group.conditions if each.holds)
+    return ", ".join(found)
+
+
+def _none_alone(flips: Flips, would: str, holding: str) -> str:
     count = len(flips.against)
+    if holding and flips.against:
+        return f"Nothing on this bar would have done it: {holding} tripped before."
+    alone = "Nothing that the record holds, changed alone, would have done it"
     if count > 1:
-        return (
-            f"No single change would have done it: {count} conditions stood against it, each "
-            "with its own nearest change above."
-        )
-    return "Nothing that the record holds, changed alone, would have done it."
+        alone = f"No single change would have done it: {count} conditions stood against it"
+    if not flips.together:
+        return f"{alone}{', each with its own nearest change above' if count > 1 else ''}."
+    *most, last = [change_text(change) for change in flips.together]
+    return f"{alone}. It would have {would} with {', '.join(most)} and {last}, all together."
 
 
 def _would(item: Explanation) -> str:
@@ -84,9 +94,14 @@ def _in_the_way(item: Explanation) -> list[Line]:
     told: dict[str, list[str]] = {}
     flips = item.flips
     several = flips is not None and not flips.changes and len(flips.against) > 1
-    for judged in _decisive(item):
+    against = flips.against if flips is not None else ()
+    for judged in (*_decisive(item), *_unasked(item, against)):
         text = judged.distances[0].text if _is_one(judged) else judged.sentence.rstrip(".")
-        if several:
+        if judged.would_be:
+            text += "; not asked, as no order was made, but it would have refused one"
+        if judged.holds:
+            text += f"; {judged.holds}"
+        elif several:
             text += _enough(judged)
         told.setdefault(text, []).append(judged.code)
     return [Line(", ".join(codes), text.replace("`", "")) for text, codes in told.items()]
@@ -114,6 +129,14 @@ def _decisive(item: Explanation) -> list[Judged]:
         for each in group.conditions
         if each.counts and each.code in item.blocked_by and group.name != "exits"
     ]
+
+
+def _unasked(item: Explanation, against: tuple[str, ...]) -> list[Judged]:
+    """Checks that nobody asked and that would have stood in the way."""
+    checks = (each for group in item.groups if group.name == "checks" for each in group.conditions)
+    if item.is_held:
+        return [each for each in checks if each.would_be == TRUE]
+    return [each for each in checks if each.would_be and each.code in against]
 
 
 def _enough(judged: Judged) -> str:

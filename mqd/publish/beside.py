@@ -13,7 +13,10 @@ from mqd.publish.example import Example
 
 
 class Parameter(NamedTuple):
-    """One argument or option of a command; `default` is empty where there is none."""
+    """One argument or option of a command; `default` is empty where there is none.
+
+    `declared` is the program's line that declares it, as an editor takes it.
+    """
 
     names: str
     takes: str
@@ -21,6 +24,7 @@ class Parameter(NamedTuple):
     help: str
     is_option: bool
     is_required: bool
+    declared: str
 
 
 class Command(NamedTuple):
@@ -29,6 +33,7 @@ class Command(NamedTuple):
     name: str
     help: str
     parameters: tuple[Parameter, ...]
+    declared: str
 
 
 @dataclass(frozen=True, slots=True)

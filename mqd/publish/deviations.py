@@ -25,20 +25,21 @@ _KEYS = frozenset({*_TEXTS, "where"})
 
 
 class Where(NamedTuple):
-    """A rule, with its place, or a module of the desk, without one."""
+    """A rule, with its place in the rules, or a module of the desk, which has none there."""
 
     name: str
     place: Place | None
 
 
 class Deviation(NamedTuple):
-    """One entry of the page."""
+    """One entry of the page; `line` is its own in the file."""
 
     title: str
     specification: str
     problem: str
     instead: str
     where: tuple[Where, ...]
+    line: int
 
 
 def read_deviations(text: str, file: str, book: RuleBook) -> tuple[Deviation, ...]:
@@ -80,7 +81,7 @@ class _Reader:
             raise self._refused(key, f"{key.text} needs a sentence each, and a list of places")
         title, specification, problem, instead = texts
         places = tuple(self._where(item) for item in where.items if isinstance(item, Scalar))
-        return Deviation(title, specification, problem, instead, places)
+        return Deviation(title, specification, problem, instead, places, key.place.line)
 
     def _where(self, item: Scalar) -> Where:
         name = item.text

@@ -11,23 +11,33 @@ from mqd.ground import units
 from mqd.ground.canonical import decimal_text
 from mqd.ground.errors import BrokerConfirmationRequiredError
 from mqd.ground.times import clock_text
-from mqd.publish import enumerated, glossary, markdown, problem_codes, promises, wording
+from mqd.publish import (
+    declared,
+    enumerated,
+    glossary,
+    markdown,
+    problem_codes,
+    promises,
+    wording,
+)
 from mqd.publish.beside import Beside
 from mqd.publish.diagram import diagram_title
 from mqd.publish.figures import fact_text, price_text, share_text, signed_usd
+from mqd.publish.keys import KeyPlaces
 from mqd.publish.registry import loss_text, registry
 from mqd.publish.rulefiles import FOLDER, MARK, RuleFiles
 from mqd.publish.speaker import Speaker
 from mqd.publish.uses import rule_places, uses
 from mqd.rules.book import RuleBook
 from mqd.rules.compile.measures import FUNCTIONS
+from mqd.rules.english import value_text
 from mqd.rules.problems import Place
 from mqd.rules.words.events import MACHINE_EVENTS, REQUIREMENTS
 
 TESTS_PAGE: Final = "tests.md"
 
 
-def environment(book: RuleBook, beside: Beside, up: str) -> Environment:
+def environment(book: RuleBook, keys: KeyPlaces, beside: Beside, up: str) -> Environment:
     """The templates with all that they may use; `up` leads from the page to the docs folder."""
     made = Environment(
         loader=PackageLoader("mqd.publish"),
@@ -38,7 +48,7 @@ def environment(book: RuleBook, beside: Beside, up: str) -> Environment:
         keep_trailing_newline=True,
     )
     made.filters |= _filters(RuleFiles.of(book), up)
-    made.globals |= _words(book, beside, up)
+    made.globals |= _words(book, beside, up) | {"key": keys.place}
     return made
 
 
@@ -59,7 +69,9 @@ def _filters(files: RuleFiles, up: str) -> dict[str, Any]:
         "money": signed_usd,
         "price": price_text,
         "range": wording.range_text,
+        "said": value_text,
         "share": share_text,
+        "short": declared.short,
         "slug": markdown.slug,
         "spoken": markdown.spoken,
         "step": decimal_text,
@@ -76,6 +88,7 @@ def _words(book: RuleBook, beside: Beside, up: str) -> dict[str, Any]:
         "beside": beside,
         "book": book,
         "cell": wording.cell_text,
+        "declared": declared,
         "confirmation": BrokerConfirmationRequiredError.__name__,
         "diagram_title": diagram_title,
         "dispositions": wording.DISPOSITIONS,
@@ -90,6 +103,7 @@ def _words(book: RuleBook, beside: Beside, up: str) -> dict[str, Any]:
         "promises": promises,
         "requirements": REQUIREMENTS,
         "rule_places": _places(book),
+        "promised": {promise.code: promise for promise in promises.every_promise()},
         "row_link": wording.row_link,
         "say": Speaker(book),
         "sources": wording.sources_text,

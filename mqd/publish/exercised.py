@@ -1,6 +1,7 @@
 """Which tests exercise which rule: read from the marks that the tests carry, never typed.
 
-A test carries `@pytest.mark.rule("OL-90")`, with as many ids as it exercises; a class or a whole
+A test carries `@pytest.mark.rule("OL-90")`, with as many ids as it exercises, of rules or of
+what the program itself promises; a class or a whole
 module (`pytestmark`) may carry it for all its tests. The files are parsed, not run.
 """
 
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mqd.ground.errors import SettingsError
+from mqd.publish.promises import every_promise
 from mqd.publish.uses import rule_places
 from mqd.rules.book import RuleBook
 
@@ -26,6 +28,7 @@ def exercised_rules(folder: Path, book: RuleBook) -> dict[str, tuple[str, ...]]:
     """
     known = {rule for rule, _ in rule_places(book)}
     known |= {protection.id for protection in book.protections}
+    known |= {promise.code for promise in every_promise()}
     found: dict[str, list[str]] = {}
     for path in sorted(folder.rglob("test_*.py")):
         name = f"{folder.name}/{path.relative_to(folder).as_posix()}"

@@ -1,54 +1,26 @@
 """The smallest change that would have made a decision another one.
 
 One recorded value, one param or one limit is changed, everything else stays as recorded, and the
-compiled rules decide again: a change is told only if they then say something else.
+compiled rules decide again: a change is told only if they then say something else. Where no single
+one does it, several are changed together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from mqd.ground.units import BOOL, DURATION, EXCHANGE_TIME, PRICE, RATIO, TIME_OF_DAY, USD
 from mqd.model.decision import ENTER, EXIT, NO_TRADE, REFUSED
-from mqd.publish.figures import duration_text, exact, number_text, price_text
-from mqd.publish.nearby import candidates, names_behind
-from mqd.publish.recorded_values import given_text
-from mqd.publish.situation import UNCERTAIN, Situation
-from mqd.rules.book import Condition, Limit, Param, Window
-from mqd.rules.check.limits import PREFIX
-from mqd.rules.compile.question import Given
-from mqd.rules.expressions import ir
+from mqd.publish.changes import Change, nearest
+from mqd.publish.situation import Situation
+from mqd.publish.together import changed_together
+from mqd.rules.book import Condition
 from mqd.rules.expressions.scope import FACT, LIMIT, MEASURE, PARAM
-
-_FAR = float("inf")
-_PAST = {"position.entry_price"}
-_SESSION_S = 23_400.0
-
-
-class Change(NamedTuple):
-    """One value that would have had to be another: `after` instead of `before`, `by` so much.
-
-    `turned` are the conditions that it makes true or false; `leads_to` is the decision then.
-    `nearness` orders changes: the share of the value that it moves, of a session for times.
-    """
-
-    name: str
-    kind: str
-    unit: str
-    before: Given
-    after: Given
-    before_text: str
-    after_text: str
-    by: str
-    turned: tuple[str, ...]
-    leads_to: str
-    nearness: float
 
 
 class Flips(NamedTuple):
     """What would have made the decision `towards` another: the nearest change of each name.
 
+    `together` are the changes that do it only with one another, where no single one does.
     `against` are the conditions that would have to turn, `unchecked` those that nobody looked at
     and that are taken to let the order pass. `is_sound` is False where the record, decided again,
     does not come to itself, so that nothing can be said.
@@ -57,6 +29,7 @@ class Flips(NamedTuple):
     towards: str
     against: tuple[str, ...]
     changes: tuple[Change, ...]
+    together: tuple[Change, ...] = ()
     unchecked: tuple[str, ...] = ()
     is_sound: bool = True
 
@@ -64,7 +37,7 @@ class Flips(NamedTuple):
     def by_market(self) -> Change | None:
         """The nearest change of what the bar brought; measures follow bars, entries are past."""
         facts = [item for item in self.changes if item.kind in {FACT, MEASURE}]
-        return min(facts, key=lambda item: item.kind == MEASURE or item.name in _PAST, default=None)
+        return min(facts, key=lambda item: item.rank > 0, default=None)
 
     @property
     def by_rule(self) -> Change | None:
@@ -80,13 +53,15 @@ def flips_of(situation: Situation) -> Flips:
     against = in_question(situation)
     # An order that leaves for no reason to stop it could be stopped by any; else all must turn.
     codes = tuple(rule.code for rule in against) if _must_all_turn(situation) else ()
-    changes = _nearest(situation, against, lambda changed: changed.outcome() == towards)
+    changes = nearest(situation, against, lambda changed: changed.outcome() == towards)
     if situation.decision.outcome == ENTER:
-        changes = _nearest(
+        changes = nearest(
             situation, against, lambda changed: changed.outcome() in {NO_TRADE, REFUSED}
         )
-    unchecked = situation.unchecked() if towards in {ENTER, EXIT} else ()
-    return Flips(towards, codes, changes, unchecked)
+    is_order = towards in {ENTER, EXIT}
+    together = changed_together(situation, towards) if is_order and not changes else ()
+    unchecked = situation.unchecked() if is_order else ()
+    return Flips(towards, codes, changes, together, unchecked)
 
 
 def towards_of(situation: Situation) -> str:
@@ -101,7 +76,7 @@ def turning(situation: Situation, rule: Condition) -> tuple[Change, ...]:
     if not situation.is_sound:
         return ()
     was_true = rule.code in situation.true_codes()
-    return _nearest(
+    return nearest(
         situation, (rule,), lambda changed: (rule.code in changed.true_codes()) != was_true
     )
 
@@ -127,99 +102,3 @@ def in_question(situation: Situation) -> tuple[Condition, ...]:
     if situation.is_held:
         return rules.exits
     return tuple(rule for rule in (*rules.no_trade, *others) if rule.code in true)
-
-
-def _nearest(
-    situation: Situation, rules: Iterable[Condition], goal: Callable[[Situation], bool]
-) -> tuple[Change, ...]:
-    """For each name the nearest of the conditions' candidates that reaches the goal."""
-    best: dict[str, Change] = {}
-    was_true = situation.true_codes()
-    for rule in rules:
-        if not all(name.name in situation.values for name in ir.names(rule.when)):
-            continue  # the record does not hold all that it reads
-        for name in names_behind(situation, rule.when):
-            item, known_as = _declaration(situation, name)
-            for after in candidates(situation, rule.when, name, item):
-                if not _is_allowed(after, item) or after == situation.given[name.name]:
-                    continue
-                change = _change(situation, name, known_as, after)
-                if known_as in best and best[known_as].nearness <= change.nearness:
-                    continue
-                changed = situation.changed(known_as, after)
-                if goal(changed):
-                    turned = tuple(sorted(was_true ^ changed.true_codes()))
-                    best[known_as] = change._replace(turned=turned, leads_to=changed.outcome())
-    found = sorted(best.values(), key=lambda change: (change.nearness, change.name))
-    return tuple(change for change in found if change.leads_to != UNCERTAIN or change.turned)
-
-
-def _declaration(situation: Situation, name: ir.Name) -> tuple[Param | Limit | None, str]:
-    """What gives the name its range, and the name under which it is changed: a limit is one."""
-    limits = {PREFIX + item.name: item for item in situation.book.rules.limits}
-    if name.kind == LIMIT:
-        return limits[name.name], name.name
-    param = situation.declared_as(name.name) if name.kind == PARAM else None
-    if param is not None and param.limit is not None:
-        return limits[PREFIX + param.limit], PREFIX + param.limit
-    return param, name.name
-
-
-def _is_allowed(after: Given, item: Param | Limit | None) -> bool:
-    if item is None or after is None:
-        return True
-    if isinstance(after, Window):
-        return item.minimum <= after.start_s and after.end_s <= item.maximum
-    return item.minimum <= exact(after) <= item.maximum
-
-
-def _change(situation: Situation, name: ir.Name, known_as: str, after: Given) -> Change:
-    before = situation.given[name.name]
-    return Change(
-        name=known_as,
-        kind=LIMIT if known_as.startswith(PREFIX) else name.kind,
-        unit=name.unit.name,
-        before=before,
-        after=after,
-        before_text=given_text(before, name),
-        after_text=given_text(after, name),
-        by=by_text(before, after, name),
-        turned=(),
-        leads_to="",
-        nearness=_nearness(before, after, name),
-    )
-
-
-def _nearness(before: Given, after: Given, name: ir.Name) -> float:
-    if isinstance(before, Window) and isinstance(after, Window):
-        ends = abs(before.start_s - after.start_s) + abs(before.end_s - after.end_s)
-        return ends / _SESSION_S
-    if before is None or after is None or name.unit == BOOL or name.members:
-        return _FAR
-    assert not isinstance(before, Window)
-    assert not isinstance(after, Window)
-    moved = abs(float(after) - float(before))
-    if name.unit in {TIME_OF_DAY, DURATION}:
-        return moved / _SESSION_S
-    return moved / max(abs(float(before)), abs(float(after)), 1e-12)
-
-
-def by_text(before: Given, after: Given, name: ir.Name) -> str:
-    """How far apart two values are: 2.84 USD lower, 4h 31m earlier; empty where nobody says so."""
-    if before is None or after is None or name.unit in {BOOL, EXCHANGE_TIME} or name.members:
-        return ""
-    assert not isinstance(before, Window)
-    assert not isinstance(after, Window)
-    moved = exact(after) - exact(before)
-    up, size = moved > 0, abs(moved)
-    if name.unit == TIME_OF_DAY:
-        return f"{duration_text(int(size))} {'later' if up else 'earlier'}"
-    if name.unit == DURATION:
-        return f"{duration_text(int(size))} {'longer' if up else 'shorter'}"
-    if name.unit in {PRICE, USD}:
-        return f"{price_text(size)} USD {'higher' if up else 'lower'}"
-    if name.unit == RATIO:
-        return f"{number_text(size * 100)} percentage points {'higher' if up else 'lower'}"
-    if name.unit.is_count:
-        return f"{number_text(size)} {'more' if up else 'fewer'}"
-    return f"{number_text(size)} {name.unit.name} {'more' if up else 'less'}"

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from mqd.publish.changes import Change
 from mqd.publish.distances import Distance, distances_of
 from mqd.publish.figures import Shown
-from mqd.publish.flips import Change, Flips, turning
+from mqd.publish.flips import Flips, turning
 from mqd.publish.recorded_values import RecordedValues
 from mqd.publish.situation import Situation
 from mqd.rules.book import Condition, Window
@@ -24,7 +25,9 @@ class Judged(NamedTuple):
     """One condition on one bar. `counts` tells whether it stood in the way or acted.
 
     `truth` is unknown where the condition reads an unknown value: then `on_unknown` decided.
-    `changes` are the nearest single changes that turn it, told where turning it matters.
+    `changes` are the nearest single changes that turn it, told where turning it matters. `holds`
+    says why it stays true whatever it reads now. `would_be` is what it would have said, where
+    nobody asked and the record tells.
     """
 
     code: str
@@ -37,6 +40,8 @@ class Judged(NamedTuple):
     sentence: str = ""
     distances: tuple[Distance, ...] = ()
     changes: tuple[Change, ...] = ()
+    holds: str = ""
+    would_be: str = ""
 
 
 class Group(NamedTuple):
@@ -102,6 +107,7 @@ def group_row(group: Group) -> dict[str, Any]:
             {key: value for key, value in judged._asdict().items() if key != "changes"}
             | {
                 "truth": judged.truth if is_reached else None,
+                "would_be": judged.would_be or None,
                 "values": [shown._asdict() for shown in judged.values],
                 "distances": [item._asdict() for item in judged.distances],
                 "flips": [change_row(item) for item in judged.changes],
@@ -113,13 +119,16 @@ def group_row(group: Group) -> dict[str, Any]:
 
 def flips_row(flips: Flips) -> dict[str, Any]:
     """What would have flipped the decision, for a program."""
-    return flips._asdict() | {"changes": [change_row(item) for item in flips.changes]}
+    return flips._asdict() | {
+        "changes": [change_row(item) for item in flips.changes],
+        "together": [change_row(item) for item in flips.together],
+    }
 
 
 def change_row(change: Change) -> dict[str, Any]:
     """A change for a program."""
     row = change._asdict()
-    del row["nearness"]
+    del row["nearness"], row["subject"]
     return row | {
         "before": plain(change.before),
         "after": plain(change.after),

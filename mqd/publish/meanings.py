@@ -5,22 +5,24 @@ One list for `mqd explain`; it is made from the rule book, so it cannot know les
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
-from functools import cache
-from types import ModuleType
 from typing import Any
 
+from mqd.publish.declared import source_line
+from mqd.publish.promises import ABOUT_DUPLICATES, ABOUT_POSITIONS
 from mqd.publish.wording import DISPOSITIONS, criterion_text, lasts_text, sources_text
 from mqd.rules.book import Condition, MachineRules, Row, RuleBook, Strategy
 from mqd.rules.check.limits import PREFIX
+from mqd.rules.compile.arguments import name_text
 from mqd.rules.english import English, value_text
+from mqd.rules.expressions import ir
 from mqd.rules.problems import Place
 from mqd.rules.words import events, facts
 from mqd.rules.words.events import MACHINE_EVENTS
-from mqd.rules.words.facts import FACTS
+from mqd.rules.words.facts import ENTRY_QTY, FACTS
 
+_LITTLE = {"a", "an", "the", "this", "that", "its"}
 _WHY = "`mqd why` shows a bar on which it was true, with its values"
 
 
@@ -73,7 +75,12 @@ def meanings_of(book: RuleBook) -> Iterator[Meaning]:
             sentence=f"It is over with {criterion_text(thesis.invalidated_when)}.",
             then="docs/THESIS_REGISTRY.md shows the evidence; `mqd evidence` records more",
         )  # fmt: skip
-    for fact in FACTS.values():
+    for promise in (*ABOUT_POSITIONS, *ABOUT_DUPLICATES):
+        yield Meaning(
+            promise.code, "promise of the program", promise.sentence, promise.place,
+            then="docs/tests.md lists the tests that exercise it",
+        )  # fmt: skip
+    for fact in (*FACTS.values(), ENTRY_QTY):
         declared = source_line(facts, fact.name)
         then = "docs/glossary.md has all facts"
         yield Meaning(fact.name, f"fact, in {fact.unit.name}", fact.means, declared, then=then)
@@ -112,16 +119,34 @@ def _of_strategy(strategy: Strategy, english: English) -> Iterator[Meaning]:
 def _of_condition(
     rule: Condition, kind: str, english: English, then: str, because: str = "", code: str = ""
 ) -> Meaning:
-    counts = "true" if rule.true_if_unknown else "false"
-    return Meaning(
-        code or rule.code,
-        kind,
-        because or rule.because,
-        at(rule.place),
-        rule.text,
-        f"{english.sentence(rule.when)} When that is unknown it counts as {counts}.",
-        then,
+    means, said = because or rule.because, [english.sentence(rule.when)]
+    if says_the_same(said[0], means):
+        said = []
+    if _may_be_unknown(rule.when):
+        counts = "true" if rule.true_if_unknown else "false"
+        said.append(f"When that is unknown it counts as {counts}.")
+    return Meaning(code or rule.code, kind, means, at(rule.place), rule.text, " ".join(said), then)
+
+
+def says_the_same(sentence: str, because: str) -> bool:
+    """Whether two sentences differ in nothing but little words, so that one of them is enough."""
+    one, other = (
+        [word for word in text.lower().strip(".").replace("`", "").split() if word not in _LITTLE]
+        for text in (sentence, because)
     )
+    return one == other
+
+
+def _may_be_unknown(tree: ir.Tree) -> bool:
+    """Whether something that the condition reads can be without a value."""
+    match tree:
+        case ir.IsKnown():
+            return False
+        case ir.Name():
+            return bool(name_text(tree)[1])
+        case ir.Arithmetic(op="/"):
+            return True
+    return any(_may_be_unknown(part) for part in ir.children(tree))
 
 
 def _of_machine(machine: MachineRules, english: English) -> Iterator[Meaning]:
@@ -189,21 +214,3 @@ def named(code: str, meanings: Iterable[Meaning]) -> tuple[Meaning, ...]:
     return tuple(item for item in every if item.code == code) or tuple(
         item for item in every if item.code.lower() in {wanted, f"{PREFIX}{wanted}"}
     )
-
-
-def source_line(module: ModuleType, code: str) -> str:
-    """Where a module of the program declares a code, as an editor takes it; empty if it does not.
-
-    A fact of a bar is declared by its last word: `bar.close` as "close".
-    """
-    words = (code, code.rpartition(".")[2])
-    for marks in ((f'"{word}"', f"class {word}(") for word in words):
-        for number, line in enumerate(_lines(module), 1):
-            if any(mark in line for mark in marks):
-                return f"{module.__name__.replace('.', '/')}.py:{number}"
-    return ""
-
-
-@cache
-def _lines(module: ModuleType) -> tuple[str, ...]:
-    return tuple(inspect.getsource(module).splitlines())

@@ -13,6 +13,7 @@ from mqd.publish.diagram import state_diagram_svg
 from mqd.publish.environment import TESTS_PAGE, environment
 from mqd.publish.evidence import FOLDER as EVIDENCE
 from mqd.publish.evidence import certain_records, read_records
+from mqd.publish.keys import KeyPlaces
 from mqd.publish.problem_codes import PAGE as PROBLEM_CODES
 from mqd.publish.registry import REGISTRY, strangers
 from mqd.publish.rulefiles import FOLDER, MARK, read_sources, source_page
@@ -23,6 +24,8 @@ LIMITS: Final = "limits.md"
 COMMAND_LINE: Final = "command-line.md"
 DEVIATIONS: Final = "deviations.md"
 STRATEGIES: Final = "strategies"
+STYLE: Final = "tables.css"
+_TEMPLATES: Final = Path(__file__).with_name("templates")
 _ALWAYS: Final = (
     INVARIANTS, "assumptions.md", "glossary.md", LIMITS, "no-trade.md", PROBLEM_CODES, REGISTRY,
 )  # fmt: skip
@@ -32,15 +35,17 @@ _SHOWN: Final = 72
 def render_pages(
     book: RuleBook, sources: Mapping[str, str], beside: Beside = NOTHING_BESIDE
 ) -> dict[str, str]:
-    """Every page by its path under the docs folder.
+    """Every page by its path under the docs folder, with the pictures and the style they need.
 
     `sources` holds the text of each rule file under its name (`rules/orders/checks.yaml`).
     """
     machines = (book.order_machine, book.desk_machine)
     pages = {f"diagrams/{machine.id}.svg": state_diagram_svg(machine) for machine in machines}
+    pages[STYLE] = (_TEMPLATES / STYLE).read_text(encoding="utf-8")
     for name, source in sources.items():
         pages[f"{name}.md"] = source_page(name, source, _in_words(name))
-    here, below = (environment(book, beside, up) for up in ("", "../"))
+    keys = KeyPlaces(book, sources)
+    here, below = (environment(book, keys, beside, up) for up in ("", "../"))
     for name in _page_names(beside):
         pages[name] = here.get_template(f"{name}.j2").render()
     for strategy in book.strategies:

@@ -6,13 +6,17 @@ and how they are kept true.
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Final
 
+import mqd.rules
 from mqd.ground.errors import SettingsError
+from mqd.publish.declared import source_line
 from mqd.rules.codes import STAGES, all_codes
 from mqd.rules.load import load_text
 from mqd.rules.problems import Place, Problems
@@ -27,9 +31,10 @@ _KEYS: Final = _REQUIRED | {"how", "from", "times", "encoding", "also", "says"}
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One code's wrong and right example, as `problem_examples.yaml` has it."""
+    """One code's wrong and right example, as `problem_examples.yaml` has it in this line."""
 
     code: str
+    line: int
     file: str
     wrong: str
     right: str
@@ -47,16 +52,30 @@ class Section:
 
     code: str
     means: str
+    place: str
     example: Example | None
 
 
 def stages() -> Iterator[tuple[str, list[Section]]]:
     """The stages of a check with the codes that each is the first to tell."""
-    examples, seen = shipped_examples(), set()
+    examples, places, seen = shipped_examples(), code_lines(), set()
     for title, codes in STAGES:
         new = [code for code in codes if code not in seen]
         seen.update(new)
-        yield title, [Section(code, codes[code], examples.get(code)) for code in new]
+        yield title, [Section(code, codes[code], places[code], examples.get(code)) for code in new]
+
+
+@cache
+def code_lines() -> dict[str, str]:
+    """Where each code is declared: in the `CODES` of the module that finds the problem."""
+    found: dict[str, str] = {}
+    for module in pkgutil.walk_packages(mqd.rules.__path__, f"{mqd.rules.__name__}."):
+        codes: dict[str, str] = getattr(importlib.import_module(module.name), "CODES", {})
+        for code in codes:
+            place = source_line(module.name, code)
+            if place:
+                found.setdefault(code, place)
+    return found
 
 
 @cache
@@ -99,6 +118,7 @@ def _example(key: Scalar, node: object) -> Example:
         raise _refused(key.place, f"`times` of {key.text} must be a whole number")
     return Example(
         code=key.text,
+        line=key.place.line,
         file=texts.get("file", ""),
         wrong=texts.get("wrong", ""),
         right=texts.get("right", ""),

@@ -1,18 +1,20 @@
-"""What the code itself promises about positions and duplicates, in the words of its docstrings."""
+"""What the program itself promises, where no one rule file stands behind it, and where it does so.
+
+A promise has a code, as a rule has: a test that exercises it carries the code, and the pages
+show those tests beside it.
+"""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable
 from dataclasses import dataclass
-from types import ModuleType
-from typing import Any
+from typing import Final
 
-from mqd.engine import core, decide, gate, orders, step
 from mqd.ground import errors
 from mqd.ground.ids import client_order_id
 from mqd.ground.times import parse_iso
-from mqd.model import command, fill, position
+from mqd.publish.declared import source_line
 from mqd.rules.book import Condition, MachineRules, RuleBook
 from mqd.rules.expressions.ir import names
 
@@ -21,53 +23,107 @@ POSITION_FACTS = frozenset(
 )
 WORKING_FACTS = frozenset({"symbol.working_exits", "symbol.working_orders"})
 BOOKING_EVENT = "filled"
-_ENFORCED_BY = {
-    "order": orders,
-    "desk": core,
-    "checks": gate,
-    "protections": gate,
-    "bars": step,
-    "strategy": decide,
-}
 
 
 @dataclass(frozen=True, slots=True)
 class Promise:
-    """A sentence of the code, and the name it stands under."""
+    """A sentence that always holds, and the function or class of the program that sees to it."""
 
-    name: str
+    code: str
     sentence: str
+    module: str
+    name: str
+
+    @property
+    def place(self) -> str:
+        """Its file and line."""
+        return source_line(self.module, self.name)
+
+
+ABOUT_POSITIONS: Final = (
+    Promise(
+        "SUM_OF_EXECUTIONS", "A position is the sum of the broker's executions and of nothing "
+        "else; no state of an order decides it.", "mqd.engine.ledger", "Ledger",
+    ),
+    Promise(
+        "BOOKED_ONCE", "An execution is booked once, under the broker's own execution id, however "
+        "often it is told.", "mqd.engine.ledger", "book",
+    ),
+    Promise(
+        "FIRST_TELLING_STANDS", "An execution id that comes again with other contents changes no "
+        "position: the first telling stands, and entries stop.",
+        "mqd.engine.ledger", "book",
+    ),
+    Promise(
+        "IMPOSSIBLE_IS_NOT_BOOKED", "An execution whose numbers cannot be is not booked, and "
+        "entries stop.", "mqd.engine.ledger", "_check",
+    ),
+    Promise(
+        "OVERFILL_IS_BOOKED", "More filled than was ordered is booked all the same, because the "
+        "shares are real, and entries stop.", "mqd.engine.fills", "_on_fill",
+    ),
+)  # fmt: skip
+ABOUT_DUPLICATES: Final = (
+    Promise(
+        "ONE_ID_PER_DECISION", "The same decision always makes the same order id: it follows from "
+        "the strategy, the symbol, the bar and the role.", "mqd.ground.ids", "client_order_id",
+    ),
+    Promise(
+        "SENT_ONCE", "An order id is sent once: one that exists already is refused, and nothing "
+        "leaves.", "mqd.engine.gate", "_send",
+    ),
+    Promise(
+        "DURABLE_BEFORE_SENT", "A request to the broker leaves only when the journal has it.",
+        "mqd.runtime.desk", "take",
+    ),
+    Promise(
+        "RESTART_CHANGES_NOTHING", "A restart rebuilds the desk from the journal: a stop or a "
+        "crash at any point adds no order and loses none.", "mqd.runtime.replay", "recover",
+    ),
+)  # fmt: skip
+ENFORCED: Final = {
+    "order": Promise(
+        "ORDER_TABLE", "Every piece of news about an order goes through this table, and nothing "
+        "else moves an order.", "mqd.engine.orders", "OrderStateMachine",
+    ),
+    "desk": Promise(
+        "DESK_TABLE", "Every incident and every broken invariant goes through this table.",
+        "mqd.engine.core", "tell_desk",
+    ),
+    "checks": Promise(
+        "ALL_CHECKS", "An order is made and sent only when no check holds against it; all that "
+        "hold are recorded.", "mqd.engine.gate", "submit_entry",
+    ),
+    "protections": Promise(
+        "ALL_PROTECTIONS", "All of them are asked on every bar and before every entry, each for "
+        "itself: one that trips hides no other. No exit asks them.",
+        "mqd.engine.step", "_watch_protections",
+    ),
+    "bars": Promise(
+        "BARS_FIRST", "A bar is looked at before anything reads it; one that is set aside feeds "
+        "nothing.", "mqd.engine.step", "sets_aside",
+    ),
+    "strategy": Promise(
+        "ALL_CONDITIONS", "Every condition is evaluated on every bar. With a position the exits "
+        "decide; only without one is an entry asked for.", "mqd.engine.decide", "decide",
+    ),
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorMeaning:
-    """A typed error, what it means, and what happens next."""
+    """A typed error, what it means, what happens next, and where it is declared."""
 
     name: str
     means: str
     group: str
     then: str
+    place: str
 
 
-def about_positions() -> tuple[Promise, ...]:
-    """What a position is made of."""
-    return _promises(
-        fill, fill.Execution, position, position.Position,
-        errors.OverfillError, errors.ExecutionConflictError,
-    )  # fmt: skip
-
-
-def about_duplicates() -> tuple[Promise, ...]:
-    """What keeps one decision from becoming two orders."""
-    return _promises(
-        client_order_id, command, command.SubmitOrder, errors.DuplicateOrderError
-    )  # fmt: skip
-
-
-def enforced_by(part: str) -> Promise:
-    """The module that makes a part of the page true, in the words of its docstring."""
-    (promise,) = _promises(_ENFORCED_BY[part])
-    return promise
+def every_promise() -> tuple[Promise, ...]:
+    """All promises of the program."""
+    return (*ABOUT_POSITIONS, *ABOUT_DUPLICATES, *ENFORCED.values())
 
 
 def example_order_id(book: RuleBook) -> str:
@@ -106,20 +162,10 @@ def raised_by(machines: Iterable[MachineRules]) -> tuple[ErrorMeaning, ...]:
 def _meaning(name: str) -> ErrorMeaning:
     error: type[Exception] = getattr(errors, name)
     group = error.__mro__[1]
-    return ErrorMeaning(name, _sentence(error), group.__name__, _sentence(group))
+    place = source_line(errors, name)
+    return ErrorMeaning(name, _sentence(error), group.__name__, _sentence(group), place)
 
 
-def _promises(*things: Any) -> tuple[Promise, ...]:
-    return tuple(Promise(_name(thing), _sentence(thing)) for thing in things)
-
-
-def _name(thing: Any) -> str:
-    if isinstance(thing, ModuleType):
-        return thing.__name__
-    return f"{thing.__module__}.{thing.__qualname__}"
-
-
-def _sentence(thing: Any) -> str:
+def _sentence(thing: type[Exception]) -> str:
     """The first paragraph of a docstring on one line."""
-    first = (inspect.getdoc(thing) or "").split("\n\n")[0]
-    return " ".join(first.split())
+    return " ".join((inspect.getdoc(thing) or "").split("\n\n", maxsplit=1)[0].split())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -19,7 +19,7 @@ from mqd.publish.figures import (
     number_text,
     ratio_text,
 )
-from mqd.rules.book import Limit, Param, Value, Window
+from mqd.rules.book import Condition, Limit, Param, Value, Window
 from mqd.rules.compile.question import Given
 from mqd.rules.expressions import ir
 from mqd.rules.expressions.scope import FACT, LIMIT, PARAM
@@ -82,6 +82,18 @@ class RecordedValues:
 def bar_facts(bar: BarClosed) -> dict[str, FactValue]:
     """The bar's own numbers as facts; one that is no number is unknown."""
     return {f"bar.{name}": finite(getattr(bar, name)) for name in BAR_VALUES}
+
+
+def told_by_answers(rules: Iterable[Condition], true: Collection[str]) -> dict[str, FactValue]:
+    """The yes-or-no facts that the answers tell: of the conditions that are such a fact alone."""
+    found: dict[str, FactValue] = {}
+    for rule in rules:
+        match rule.when:
+            case ir.Truth(subject=subject):
+                found[subject.name] = rule.code in true
+            case ir.Not(operand=ir.Truth(subject=subject)):
+                found[subject.name] = rule.code not in true
+    return found
 
 
 def finite(value: float) -> float | None:

@@ -111,7 +111,7 @@ def source_page(name: str, source: str, back: Mapping[str, str]) -> str:
         [
             f"# {code(name)}",
             "",
-            f"{MARK}. Edit the rule file itself. In words: {in_words}.",
+            f"{MARK} from {code(f'{name}:1')} on. Edit the rule file itself. In words: {in_words}.",
             "",
             "<pre>",
             *shown,

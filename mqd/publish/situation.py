@@ -44,22 +44,33 @@ class Stand(NamedTuple):
 
 @dataclass(frozen=True)
 class Situation:
-    """Every value that a decision could read, by name; `base` is the situation as recorded."""
+    """Every value that a decision could read, by name; `base` is the situation as recorded.
+
+    `tripped` are the protections that tripped on this very bar: they hold because of what was read
+    now, not since earlier.
+    """
 
     decision: Decision
     book: CompiledBook
     given: Mapping[str, Given]
+    tripped: frozenset[str] = frozenset()
     base: Situation | None = None
 
     @classmethod
-    def of(cls, decision: Decision, bar: BarClosed, book: CompiledBook) -> Situation:
-        """The situation as the record has it."""
+    def of(
+        cls,
+        decision: Decision,
+        bar: BarClosed,
+        book: CompiledBook,
+        tripped: frozenset[str] = frozenset(),
+    ) -> Situation:
+        """The situation as the record has it; an older record may lack the last of the facts."""
         compiled = book.strategy(decision.strategy)
         given: dict[str, Given] = dict(bar_facts(bar))
-        given |= zip(compiled.fact_names, decision.facts, strict=True)
+        given |= zip(compiled.fact_names, decision.facts, strict=False)
         given |= {item.name: declared(item) for item in compiled.rules.params}
         given |= {PREFIX + item.name: declared(item) for item in book.rules.limits}
-        return cls(decision, book, given)
+        return cls(decision, book, given, tripped)
 
     def changed(self, name: str, value: Given) -> Situation:
         """The same with one value changed; a limit changes for every param that reads it."""
@@ -69,7 +80,7 @@ class Situation:
         for param in self.compiled.rules.params:
             if limit is not None and param.limit == limit:
                 given[param.name] = value
-        return Situation(self.decision, self.book, given, self.base or self)
+        return Situation(self.decision, self.book, given, self.tripped, self.base or self)
 
     # -- what the values come to ---------------------------------------------------------------
 
@@ -111,14 +122,14 @@ class Situation:
         size = number_of(sizing.value).asked(self.given)
         fits = size is not None and 0.0 <= size < LARGEST_WHOLE * step
         found = {**self.given, ENTRY_QTY.name: lots * step if fits else None}
-        if not self.is_held:
-            planned = Decimal(repr(stop)).quantize(_STOP_STEP) if stop_known else None
-            found |= {
-                "order.qty": float(lots * sizing.step),
-                "order.price": self.given.get("bar.close"),
-                "order.stop_loss": None if planned is None else float(planned),
-            }
-        return found
+        if self.is_held:
+            return found
+        planned = Decimal(repr(stop)).quantize(_STOP_STEP) if stop_known else None
+        return found | {
+            "order.qty": float(lots * sizing.step),
+            "order.price": self.given.get("bar.close"),
+            "order.stop_loss": None if planned is None else float(planned),
+        }
 
     @property
     def is_sound(self) -> bool:
@@ -154,12 +165,17 @@ class Situation:
             yield from _stands(rules.exit_checks.conditions, mask)
             return
         yield from _stands(rules.blocks_entries.conditions, decision.data)
-        for bit, protection in enumerate(rules.protections):
-            is_set = bool(decision.protections >> bit & 1)
-            latched = is_set and protection.lasts != WHILE_TRUE
-            yield Stand(protection.trips_when, is_set, latched)
+        yield from self.protections()
         mask = decision.checks if decision.outcome in {ENTER, REFUSED} else None
         yield from _stands(rules.entry_checks.conditions, mask)
+
+    def protections(self) -> Iterator[Stand]:
+        """The protections; one that tripped on an earlier bar holds on until its time is over."""
+        for bit, protection in enumerate(self.book.rules.protections):
+            is_set = bool(self.decision.protections >> bit & 1)
+            is_older = protection.id not in self.tripped
+            latched = is_set and protection.lasts != WHILE_TRUE and is_older
+            yield Stand(protection.trips_when, is_set, latched)
 
     def stands(self, item: Stand) -> bool | None:
         """Whether the condition would be true; None where it cannot be told."""

@@ -12,7 +12,10 @@ from mqd.ground.canonical import decimal_text
 from mqd.ground.times import iso_utc
 from mqd.model.decision import EXIT, EXIT_WAITS, Decision
 from mqd.model.position import Trade
+from mqd.publish.figures import FactValue
+from mqd.publish.glossary import members
 from mqd.rules.compile.book import CompiledBook
+from mqd.rules.words.facts import FACTS
 
 TRADE_COLUMNS = (
     "strategy", "symbol", "entry_ts", "entry_price", "qty", "exit_ts", "exit_price",
@@ -57,6 +60,8 @@ class DecisionTable:
         self._book = book
         names = [name for strategy in book.strategies for name in strategy.fact_names]
         self.fact_names = tuple(dict.fromkeys(names))
+        facts = (FACTS[name] for name in self.fact_names if name in FACTS)
+        self._words = {fact.name: members(fact, book.rules) for fact in facts}
         self.columns = (
             "ts", "strategy", "symbol", "outcome", "blocking", "exits", *self.fact_names,
             "rules_digest",
@@ -66,7 +71,8 @@ class DecisionTable:
         """One decision by column; a fact that was unknown is None."""
         compiled = self._book.strategy(decision.strategy)
         rules = compiled.rules
-        values = dict(zip(compiled.fact_names, decision.facts, strict=True))
+        # An older record lacks the last of the facts.
+        values = dict(zip(compiled.fact_names, decision.facts, strict=False))
         return {
             "ts": iso_utc(decision.at_ns),
             "strategy": decision.strategy,
@@ -74,9 +80,14 @@ class DecisionTable:
             "outcome": decision.outcome,
             "blocking": SEPARATOR.join(self.blocking(decision)),
             "exits": SEPARATOR.join(codes(decision.exits, [rule.code for rule in rules.exits])),
-            **{name: values.get(name) for name in self.fact_names},
+            **{name: self._plain(name, values.get(name)) for name in self.fact_names},
             "rules_digest": decision.rules_digest,
         }
+
+    def _plain(self, name: str, value: FactValue) -> FactValue | str:
+        """The value; of an enumerated fact the word."""
+        words = self._words.get(name)
+        return words[int(value)] if words and value is not None else value
 
     def blocking(self, decision: Decision) -> list[str]:
         """Every code that stood against an entry on this bar, in the order of the files."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 from mqd.ground.canonical import decimal_text
@@ -19,25 +18,28 @@ from mqd.model.decision import (
     ENTER,
     EXIT,
     EXIT_WAITS,
-    REFUSED,
     BarSetAside,
     Decision,
     IncidentRaised,
+    ProtectionTripped,
 )
 from mqd.model.event import BarClosed
-from mqd.publish.figures import FactValue
-from mqd.publish.flips import Flips, flips_of, in_question
+from mqd.publish.flips import Flips, flips_of
+from mqd.publish.groups import SETS_ASIDE, groups_of
 from mqd.publish.judged import FALSE, TRUE, UNKNOWN, Group, Judge, Judged, flips_row, group_row
-from mqd.publish.recorded_values import BAR_VALUES, RecordedValues, bar_facts, finite
+from mqd.publish.recorded_values import (
+    BAR_VALUES,
+    RecordedValues,
+    bar_facts,
+    finite,
+    told_by_answers,
+)
 from mqd.publish.records import Record
 from mqd.publish.situation import Situation
-from mqd.rules.book import Window
 from mqd.rules.check.limits import PREFIX
 from mqd.rules.compile.book import CompiledBook
 from mqd.rules.compile.question import declared
 from mqd.rules.english import English
-from mqd.rules.expressions import ir
-from mqd.rules.words.facts import ENTRY_QTY
 
 __all__ = [
     "FALSE",
@@ -49,9 +51,6 @@ __all__ = [
     "explain_decision",
     "explain_set_aside",
 ]
-
-_ORDER_FACTS = ("order.qty", "order.price", "order.stop_loss")
-_SETS_ASIDE = "Data rules that set a bar aside"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +103,12 @@ def explain_decision(
     seq: int, bar: BarClosed, decision: Decision, records: Iterable[Record], book: CompiledBook
 ) -> Explanation:
     """A decision record in words; `records` are what its event led to, `book` its rules."""
-    orders = [item for item in records if isinstance(item, SubmitOrder)]
+    kept = tuple(records)
+    tripped = {item.protection for item in kept if isinstance(item, ProtectionTripped)}
+    situation = Situation.of(decision, bar, book, frozenset(tripped))
+    orders = [item for item in kept if isinstance(item, SubmitOrder)]
     mine = [item for item in orders if f"-{decision.strategy}-" in item.client_order_id]
-    situation = Situation.of(decision, bar, book)
-    groups = _Groups(decision, book, situation, mine).all()
+    groups = groups_of(situation, mine)
     by_name = {group.name: [item.code for item in group.conditions if item.counts]
                for group in groups}  # fmt: skip
     blocked = _blocked_by(decision, by_name)
@@ -120,7 +121,7 @@ def explain_decision(
         blocked_by=tuple(blocked),
         groups=groups,
         orders=tuple(_order_text(item) for item in mine),
-        incidents=tuple(item.message for item in records if isinstance(item, IncidentRaised)),
+        incidents=tuple(item.message for item in kept if isinstance(item, IncidentRaised)),
         rules_digest=decision.rules_digest,
         is_held=situation.is_held,
         order_ids=tuple(item.client_order_id for item in mine),
@@ -133,12 +134,12 @@ def explain_set_aside(
 ) -> Explanation:
     """A bar that fed nothing, in words."""
     limits = {limit.name: limit for limit in book.rules.limits}
-    facts = bar_facts(bar)
+    rules = book.rules.sets_aside.conditions
+    facts = bar_facts(bar) | told_by_answers(rules, aside.codes)
     numbers = facts | {PREFIX + name: declared(limit) for name, limit in limits.items()}
     judge = Judge(RecordedValues(facts, {}, limits), English((), book.rules.limits), numbers)
-    conditions = book.rules.sets_aside.conditions
-    mask = sum(1 << bit for bit, rule in enumerate(conditions) if rule.code in aside.codes)
-    because = " ".join(rule.because for rule in conditions if rule.code in aside.codes)
+    mask = sum(1 << bit for bit, rule in enumerate(rules) if rule.code in aside.codes)
+    because = " ".join(rule.because for rule in rules if rule.code in aside.codes)
     return Explanation(
         seq=seq,
         bar=bar,
@@ -146,87 +147,11 @@ def explain_set_aside(
         outcome="SET_ASIDE",
         headline=f"set aside: {', '.join(aside.codes)}, because: {because}",
         blocked_by=aside.codes,
-        groups=(Group("sets_aside", _SETS_ASIDE, judge.judged(conditions, mask)),),
+        groups=(Group("sets_aside", SETS_ASIDE, judge.judged(rules, mask)),),
         orders=(),
         incidents=(),
         rules_digest=book.digest,
     )
-
-
-class _Groups:
-    """Every kind of condition of one decision, in the order in which a reader asks for them."""
-
-    def __init__(
-        self,
-        decision: Decision,
-        book: CompiledBook,
-        situation: Situation,
-        orders: list[SubmitOrder],
-    ) -> None:
-        self.decision = decision
-        self.book = book
-        self.rules = book.strategy(decision.strategy).rules
-        self.is_held = situation.is_held
-        values = self._values(situation, orders)
-        numbers = situation.values if situation.is_sound else situation.given
-        wanted = frozenset(
-            rule.code for rule in (in_question(situation) if situation.is_sound else ())
-        )
-        limits = book.rules.limits
-        own = English(self.rules.params, limits)
-        self.own = Judge(values, own, numbers, situation, wanted)
-        self.desk = Judge(values, English((), limits), numbers, situation, wanted)
-
-    def all(self) -> tuple[Group, ...]:
-        """The groups; last what would have set the bar aside before all others."""
-        decision, whole = self.decision, self.book.rules
-        is_exit = decision.outcome in {EXIT, EXIT_WAITS}
-        checks = whole.exit_checks if is_exit else whole.entry_checks
-        trips = [item.trips_when for item in whole.protections]
-        no_exit = "" if self.is_held else "no position was open"
-        no_check = ""
-        if not is_exit and decision.outcome not in {ENTER, REFUSED}:
-            no_check = "nothing was to be sent"
-        own, desk = self.own, self.desk
-        exits = own.judged(self.rules.exits, decision.exits, stands_against=False)
-        return (
-            Group("exits", "Exits", exits, no_exit),
-            Group("no_trade", "NO-TRADE conditions (any true one keeps it from entering)",
-                  own.judged(self.rules.no_trade, decision.no_trade)),
-            Group("blocks_entries", "Data rules that block entries",
-                  desk.judged(whole.blocks_entries.conditions, decision.data)),
-            Group("protections", "Protections (true while one blocks entries)",
-                  desk.judged(trips, decision.protections)),
-            Group("checks", f"Checks before an {'exit' if is_exit else 'entry'} leaves",
-                  desk.judged(checks.conditions, decision.checks), no_check),
-            Group("sets_aside", _SETS_ASIDE, desk.judged(whole.sets_aside.conditions, 0)),
-        )  # fmt: skip
-
-    def _values(self, situation: Situation, orders: list[SubmitOrder]) -> RecordedValues:
-        """Where values come from; the size and the order of an entry follow from the record."""
-        compiled = situation.compiled
-        names = (*compiled.fact_names, *(f"bar.{name}" for name in BAR_VALUES))
-        facts: dict[str, FactValue] = {}
-        for name in names:
-            value = situation.given[name]
-            assert not isinstance(value, Window)
-            facts[name] = value
-        qty: Decimal | None = None
-        decision = self.decision
-        if decision.outcome == ENTER and orders:
-            qty = orders[0].qty
-        elif situation.is_sound and situation.values.get(ENTRY_QTY.name) is not None:
-            qty = situation.answers[2] * self.rules.entry.qty.step
-        if situation.is_sound and decision.outcome in {ENTER, REFUSED}:
-            facts |= {name: value for name in _ORDER_FACTS
-                      if not isinstance(value := situation.values.get(name), Window)}  # fmt: skip
-        return RecordedValues(
-            facts=facts,
-            params={param.name: param for param in self.rules.params},
-            limits={limit.name: limit for limit in self.book.rules.limits},
-            sizing=ir.names(self.rules.entry.qty.value),
-            entry_qty=qty,
-        )
 
 
 def _blocked_by(decision: Decision, by_name: Mapping[str, list[str]]) -> list[str]:

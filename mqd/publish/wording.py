@@ -11,7 +11,9 @@ from mqd.ground.units import DURATION, EXCHANGE_TIME, RATIO, Unit
 from mqd.publish.markdown import code, codes, slug
 from mqd.publish.rulefiles import RuleFiles
 from mqd.publish.uses import Use
+from mqd.rules import english
 from mqd.rules.book import Criterion, Limit, MachineRules, Param, Row, Value, Window
+from mqd.rules.check.sets import REST_OF_SESSION, WHILE_TRUE
 
 # What is done instead of a transition; the names are those of the rule language.
 DISPOSITIONS = {
@@ -29,18 +31,19 @@ ON_UNKNOWN = {
     "allow": "A condition that cannot be answered counts as no: entries pass.",
 }
 """What an answer that nobody can give counts as."""
+_LASTS = {REST_OF_SESSION: "for the rest of the session", WHILE_TRUE: "as long as it is true"}
 _SPANS = ((3_600, "h"), (60, "m"), (1, "s"))
 
 
 def value_text(value: Value, unit: Unit) -> str:
-    """A value as a rule file writes it: 10:00-11:30, 5m, 0.003, with percent beside a ratio."""
+    """A value as a rule file writes it: 10:00-11:30, 5m, 1,000, with percent beside a ratio."""
     if isinstance(value, Window):
         return f"{clock_text(value.start_s)}-{clock_text(value.end_s)}"
     if unit == EXCHANGE_TIME:
         return clock_text(int(value))
     if unit == DURATION:
         return span_text(int(value))
-    shown = decimal_text(value)
+    shown = english.digits_text(value)
     return f"{shown} ({decimal_text(value * Decimal(100))} %)" if unit == RATIO else shown
 
 
@@ -57,8 +60,10 @@ def span_text(seconds: int) -> str:
 
 
 def lasts_text(lasts: str | int) -> str:
-    """How long a protection blocks."""
-    return span_text(lasts) if isinstance(lasts, int) else lasts.replace("_", " ")
+    """How long a protection blocks: "it blocks for 30 minutes"."""
+    if isinstance(lasts, int):
+        return f"for {english.value_text(Decimal(lasts), DURATION)}"
+    return _LASTS[lasts]
 
 
 def criterion_text(criterion: Criterion) -> str:

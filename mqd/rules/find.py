@@ -109,14 +109,14 @@ class _Search:
         for path in self._candidates():
             count += 1
             if count > MAX_FILES:
-                self._refuse(path, "FILE_TOO_MANY", f"more than {MAX_FILES} rule files", _SMALLER)
+                self._refuse(path, "FILE_TOO_MANY", f"More than {MAX_FILES} rule files.", _SMALLER)
                 return
             data = self._read(path)
             if data is None:
                 continue
             self._bytes += len(data)
             if self._bytes > MAX_TOTAL_BYTES:
-                message = f"the rule files together are larger than {MAX_TOTAL_BYTES >> 20} MiB"
+                message = f"The rule files together are larger than {MAX_TOTAL_BYTES >> 20} MiB."
                 self._refuse(path, "FILE_TOTAL_TOO_BIG", message, _SMALLER)
                 return
             text = self._decoded(path, data)
@@ -134,7 +134,7 @@ class _Search:
                 path = Path(entry.path)
                 seen += 1
                 if seen > MAX_ENTRIES:
-                    message = f"the folder holds more than {MAX_ENTRIES:,} files"
+                    message = f"The folder holds more than {MAX_ENTRIES:,} files."
                     self._refuse(self._root, "FILE_TOO_MANY", message, _SMALLER)
                     return
                 if entry.is_symlink():
@@ -152,7 +152,7 @@ class _Search:
                 # One more than the cap is enough to know that it is passed.
                 listed = list(islice(entries, MAX_ENTRIES + 1))
         except OSError as error:
-            message = f"the folder cannot be read: {_why(error)}"
+            message = f"The folder cannot be read: {_why(error)}."
             self._refuse(folder, "FILE_UNREADABLE", message, _ACCESS)
             return []
         return sorted(listed, key=lambda entry: entry.name)
@@ -162,14 +162,14 @@ class _Search:
         if suffix.lower() not in {".yaml", ".yml"} or path.name.endswith(".cases.yaml"):
             return False
         if suffix != ".yaml":
-            message = f"a rule file's name ends in `.yaml`, not `{suffix}`"
+            message = f"A rule file's name ends in `.yaml`, not `{suffix}`."
             self._refuse(path, "FILE_YML", message, f"rename it to `{_shown(path.stem)}.yaml`")
             return False
         if not path.name.isprintable():
             self._refuse(
                 path,
                 "FILE_NAME",
-                "the file's name holds characters that do not show",
+                "The file's name holds characters that do not show.",
                 "rename it with letters, digits, `-` and `_`",
             )
             return False
@@ -180,10 +180,10 @@ class _Search:
         try:
             if path.resolve().is_relative_to(self._real_root):
                 return True
-            message = "this link leads out of the rules folder"
+            message = "This link leads out of the rules folder."
             self._refuse(path, "FILE_LEAVES_ROOT", message, "put the file itself here")
         except (OSError, RuntimeError):  # a link that leads to itself
-            self._refuse(path, "FILE_UNREADABLE", "this link leads nowhere", _REAL)
+            self._refuse(path, "FILE_UNREADABLE", "This link leads nowhere.", _REAL)
         return False
 
     def _read(self, path: Path) -> bytes | None:
@@ -193,18 +193,18 @@ class _Search:
         flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
         try:
             if not stat.S_ISREG(path.stat().st_mode):
-                self._refuse(path, "FILE_NOT_REGULAR", "this is not a regular file", _REAL)
+                self._refuse(path, "FILE_NOT_REGULAR", "This is not a regular file.", _REAL)
                 return None
             with os.fdopen(os.open(path.resolve(), flags), "rb") as file:
                 is_regular = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
                 data = file.read(MAX_BYTES + 1) if is_regular else b""
         except OSError as error:
             self._refuse(
-                path, "FILE_UNREADABLE", f"the file cannot be read: {_why(error)}", _ACCESS
+                path, "FILE_UNREADABLE", f"The file cannot be read: {_why(error)}.", _ACCESS
             )
             return None
         if len(data) > MAX_BYTES:
-            message = f"the file is larger than {MAX_BYTES // 1024} KiB"
+            message = f"The file is larger than {MAX_BYTES // 1024} KiB."
             self._refuse(path, "FILE_TOO_BIG", message, "one rule is one file; split it")
             return None
         return data
@@ -218,7 +218,7 @@ class _Search:
             before = error.object[: error.start].decode("utf-8", "replace")
             line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
             byte = error.object[error.start]
-            message = f"the byte 0x{byte:02X} is not UTF-8 text"
+            message = f"The byte 0x{byte:02X} is not UTF-8 text."
             place = Place(_shown(path), line, column)
             self._problems.add(place, "", "FILE_NOT_UTF8", message, "save the file as UTF-8")
         return None

@@ -63,18 +63,18 @@ _LOOK = "look at the quotes, the brackets and the indentation here and on the li
 _UNCLOSED = "',' or '"
 # What PyYAML says (its C and its Python half use other words), in words of our own.
 _SYNTAX: Final = (
-    ("mapping values are not", "a `:` stands where no key can stand",
+    ("mapping values are not", "A `:` stands where no key can stand.",
      "a text that holds `: ` needs quotes; else look at the indentation, and for a `:` above"),
-    ("escape", "a text in double quotes holds a `\\` that starts no known escape",
+    ("escape", "A text in double quotes holds a `\\` that starts no known escape.",
      "write `\\\\`, or use single quotes"),
-    (_UNCLOSED, "the list or mapping that starts here is not closed, or lacks a comma",
+    (_UNCLOSED, "The list or mapping that starts here is not closed, or lacks a comma.",
      "close it with `]` or `}`, and put a comma between its items"),
-    ("expected ':'", "a line before this one has a key without `:`", "write `: ` after the key"),
-    ("'-' indicator", "this line does not go on with the list above it", _INDENTED),
-    ("expected key", "this does not go on with the keys above it", _INDENTED),
-    ("<block end>", "this does not go on with what stands above it", _INDENTED),
-    ("node content", "a value is missing here", "write it, or delete the sign before it"),
-    ("<document start>", "something stands after the end of the document",
+    ("expected ':'", "A line before this one has a key without `:`.", "write `: ` after the key"),
+    ("'-' indicator", "This line does not go on with the list above it.", _INDENTED),
+    ("expected key", "This does not go on with the keys above it.", _INDENTED),
+    ("<block end>", "This does not go on with what stands above it.", _INDENTED),
+    ("node content", "A value is missing here.", "write it, or delete the sign before it"),
+    ("<document start>", "Something stands after the end of the document.",
      "a file holds one document: delete it, or give it a file of its own"),
 )  # fmt: skip
 
@@ -129,7 +129,7 @@ class _Reader:
         """Note a problem; after too many of them reading stops."""
         self._refusals += 1
         if self._refusals > MAX_PROBLEMS:
-            message = f"more than {MAX_PROBLEMS} problems; the rest was not read"
+            message = f"More than {MAX_PROBLEMS} problems; the rest was not read."
             hint = "mend those above and check again"
             self._problems.add(place, "", "YAML_TOO_MANY_PROBLEMS", message, hint)
             raise _StopReadingError
@@ -146,7 +146,7 @@ class _Reader:
             self._refuse_syntax(error)
         except (yaml.YAMLError, ValueError, OverflowError):
             # The loader written in Python lets a broken escape through as chr()'s own error.
-            message = "an escape in a quoted text is broken"
+            message = "An escape in a quoted text is broken."
             self.refuse(self._start, "YAML_SYNTAX", message, "write `\\\\`, or use single quotes")
 
     def finished(self) -> Mapping | None:
@@ -157,16 +157,16 @@ class _Reader:
         if isinstance(root, Mapping):
             return root
         if root is None or (isinstance(root, Scalar) and not root.text):
-            self.refuse(self._start, "YAML_EMPTY", "the file is empty", hint)
+            self.refuse(self._start, "YAML_EMPTY", "The file is empty.", hint)
         else:
             self.refuse(
-                root.place, "YAML_TOP_NOT_MAPPING", "a rule file holds keys with values", hint
+                root.place, "YAML_TOP_NOT_MAPPING", "A rule file holds keys with values.", hint
             )
         return None
 
     def _is_readable(self) -> bool:
         if len(self._text) > MAX_BYTES or len(self._text.encode(errors="replace")) > MAX_BYTES:
-            message = f"the file is larger than {MAX_BYTES // 1024} KiB"
+            message = f"The file is larger than {MAX_BYTES // 1024} KiB."
             self.refuse(self._start, "FILE_TOO_BIG", message, "one rule is one file; split it")
             return False
         found = _HIDDEN.search(self._text)
@@ -178,7 +178,7 @@ class _Reader:
 
     def _refuse_hidden(self, place: Place, character: str) -> None:
         name = unicodedata.name(character, "control character").lower()
-        message = f"the character U+{ord(character):04X} ({name}) hides what it does"
+        message = f"The character U+{ord(character):04X} ({name}) hides what it does."
         self.refuse(place, "FILE_BAD_CHARACTER", message, "delete it")
 
     def _take(self, event: yaml.Event) -> None:
@@ -196,18 +196,18 @@ class _Reader:
 
     def _refuse_syntax(self, error: yaml.MarkedYAMLError) -> None:
         words = str(error.problem)
-        code, message, hint = "YAML_SYNTAX", f"this is not YAML: {words}", _LOOK
+        code, message, hint = "YAML_SYNTAX", f"This is not YAML: {words}.", _LOOK
         mark = error.problem_mark
         character = self._text[mark.index : mark.index + 1] if mark else ""
         if "end of stream" in words and "quoted" in str(error.context):
-            message, mark = "the quoted text that starts here is never closed", error.context_mark
+            message, mark = "The quoted text that starts here is never closed.", error.context_mark
             hint = "end it with the same quote"
         elif "cannot start any token" in words:
-            message, hint = f"a value cannot start with `{character}`", "put it in quotes"
+            message, hint = f"A value cannot start with `{character}`.", "put it in quotes"
             if character == "\t":
-                code, message, hint = "YAML_TAB", "a tab indents this line", "indent with spaces"
+                code, message, hint = "YAML_TAB", "A tab indents this line.", "indent with spaces"
         if "tab character" in words:
-            code, message, hint = "YAML_TAB", "a tab indents this line", "indent with spaces"
+            code, message, hint = "YAML_TAB", "A tab indents this line.", "indent with spaces"
         for known, sentence, advice in _SYNTAX:
             if known in words:
                 message, hint = sentence, advice
@@ -220,34 +220,35 @@ class _Reader:
 
     def _start_document(self, event: yaml.DocumentStartEvent, place: Place) -> None:
         if self._root is not None:
-            message = "a second document starts here; a file holds one"
+            message = "A second document starts here; a file holds one."
             self.refuse(place, "YAML_MANY_DOCUMENTS", message, "give it a file of its own")
             raise _StopReadingError
         if event.version or event.tags:
-            self.refuse(place, "YAML_DIRECTIVE", "a rule file has no `%` directives", "delete it")
+            self.refuse(place, "YAML_DIRECTIVE", "A rule file has no `%` directives.", "delete it")
 
     def _enter(self, event: yaml.NodeEvent, place: Place) -> None:
         """What every node must pass before anything is made of it."""
         self._nodes += 1
         if self._nodes > MAX_NODES:
-            message = f"the file holds more than {MAX_NODES:,} keys and values"
+            message = f"The file holds more than {MAX_NODES:,} keys and values."
             self.refuse(place, "YAML_TOO_MANY_NODES", message, "one rule is one file; split it")
             raise _StopReadingError
         name = excerpt(event.anchor or "")
         if isinstance(event, yaml.AliasEvent):
-            self.refuse(place, "YAML_ALIAS", f"the alias `*{name}` is not followed", "write it out")
+            message = f"The alias `*{name}` is not followed."
+            self.refuse(place, "YAML_ALIAS", message, "write it out")
             self._attach(Scalar(f"*{name}", place))
             return
         if event.anchor is not None:
-            self.refuse(place, "YAML_ANCHOR", f"the anchor `&{name}` is not kept", "delete it")
+            self.refuse(place, "YAML_ANCHOR", f"The anchor `&{name}` is not kept.", "delete it")
         if getattr(event, "tag", None) is not None:
-            self.refuse(place, "YAML_TAG", "a tag (`!`) asks for a type", "delete it")
+            self.refuse(place, "YAML_TAG", "A tag (`!`) asks for a type.", "delete it")
         if isinstance(event, yaml.ScalarEvent):
             self._attach(self._scalar(event, place))
         elif len(self._stack) < MAX_DEPTH:
             self._stack.append(_Open(place, isinstance(event, yaml.MappingStartEvent)))
         else:
-            message = f"keys and lists are nested more than {MAX_DEPTH} deep"
+            message = f"Keys and lists are nested more than {MAX_DEPTH} deep."
             self.refuse(place, "YAML_TOO_DEEP", message, "look for a bracket that opens too often")
             raise _StopReadingError
 
@@ -269,15 +270,15 @@ class _Reader:
             self.refuse(
                 node.place,
                 "YAML_KEY_NOT_A_WORD",
-                "a key is a word on one line",
+                "A key is a word on one line.",
                 "write one word and `:`; a list or a mapping stands after it",
             )
             return Scalar("", node.place)
         if node.text == "<<":
-            message = "the merge key `<<` copies keys from elsewhere"
+            message = "The merge key `<<` copies keys from elsewhere."
             self.refuse(node.place, "YAML_MERGE_KEY", message, "write the keys out")
         elif node.text in parent.first_lines:
-            message = f"the key `{excerpt(node.text)}` stands here for the second time"
+            message = f"The key `{excerpt(node.text)}` stands here for the second time."
             hint = f"the first is on line {parent.first_lines[node.text]}"
             self.refuse(node.place, "YAML_DUPLICATE_KEY", message, hint)
         parent.first_lines.setdefault(node.text, node.place.line)

@@ -114,7 +114,7 @@ def _kind_of(document: Mapping, problems: Problems) -> str | None:
     if first and first.text in KINDS:
         return first.text
     place = first.place if first else document.place
-    said = f"`{excerpt(first.text)}` is not a kind of rule" if first else "the document is empty"
+    said = f"`{excerpt(first.text)}` is not a kind of rule." if first else "The document is empty."
     hint = did_you_mean(first.text if first else "", KINDS)
     problems.add(place, "", "SHAPE_UNKNOWN_KIND", said, hint)
     return None
@@ -125,7 +125,7 @@ def _is_too_wide(document: Mapping, problems: Problems) -> bool:
     for node in walk(document):
         entries = node.pairs if isinstance(node, Mapping) else getattr(node, "items", ())
         if len(entries) > MAX_ENTRIES:
-            message = f"more than {MAX_ENTRIES} entries stand here side by side"
+            message = f"More than {MAX_ENTRIES} entries stand here side by side."
             problems.add(node.place, "", "SHAPE_TOO_MANY", message, _FEWER)
             return True
     return False
@@ -208,7 +208,7 @@ class _Report:
             return
         self.told += 1
         if self.told > MAX_PROBLEMS:
-            message = f"more than {MAX_PROBLEMS} problems; the rest was not checked"
+            message = f"More than {MAX_PROBLEMS} problems; the rest was not checked."
             code, hint = "SHAPE_TOO_MANY_PROBLEMS", "mend those above and check again"
         self._problems.add(place, self._rule(path), code, message, hint)
 
@@ -251,7 +251,7 @@ class _Report:
             if key.text in known:
                 continue
             if not patterns:
-                message = f"`{excerpt(key.text)}` is not a key of {self._label(path)}"
+                message = f"`{excerpt(key.text)}` is not a key of {self._label(path)}."
                 # What is missing here is likelier meant than what stands here already.
                 hint = did_you_mean(key.text, known.keys() - error.instance.keys())
                 if not hint.startswith("did you mean"):
@@ -260,7 +260,7 @@ class _Report:
                 self._add(key.place, path, "SHAPE_UNKNOWN_KEY", message, hint)
             elif not any(re.search(pattern, key.text) for pattern in patterns):
                 names = _resolved(error.schema["propertyNames"], self._kind)
-                message = f"`{excerpt(key.text)}` in {self._label(path)} must be {_wanted(names)}"
+                message = f"`{excerpt(key.text)}` in {self._label(path)} must be {_wanted(names)}."
                 near = key.text.strip().upper().replace("-", "_").replace(" ", "_")
                 if names["title"] != "code" or not re.search(names["pattern"], near):
                     near = near.lower()
@@ -277,7 +277,7 @@ class _Report:
             # A key that is only misspelt was told as such: the schemas look at names first.
             if key not in error.instance and (*path, key) not in self._paths:
                 self._paths.add((*path, key))
-                message = f"the key `{key}` is missing in {self._label(path)}"
+                message = f"The key `{key}` is missing in {self._label(path)}."
                 hint = str(known.get(key, {}).get("description", ""))
                 self._add(self._owner_place(path), path, "SHAPE_MISSING_KEY", message, hint)
 
@@ -310,7 +310,8 @@ class _Report:
             place = _second(node).place
         elif code in {"SHAPE_EMPTY", "SHAPE_TOO_MANY"}:
             place = self._owner_place(path)
-        self._add(place, path, code, message, hint)
+        # A label may start the sentence: `this strategy document` does, a quoted key does not.
+        self._add(place, path, code, message[:1].upper() + message[1:], hint)
 
 
 def _violation(error: _Error, node: Node | None, label: str, kind: str) -> tuple[str, str, str]:
@@ -318,30 +319,30 @@ def _violation(error: _Error, node: Node | None, label: str, kind: str) -> tuple
     keyword, limit = error.validator, str(error.validator_value)
     about = str(error.schema.get("description", ""))
     if keyword in {"minItems", "minProperties"} or (isinstance(node, Scalar) and not node.text):
-        return "SHAPE_EMPTY", f"{label} is empty", about
+        return "SHAPE_EMPTY", f"{label} is empty.", about
     if keyword in {"maxItems", "maxProperties"}:
-        return "SHAPE_TOO_MANY", f"{label} holds more than {limit} entries", _FEWER
+        return "SHAPE_TOO_MANY", f"{label} holds more than {limit} entries.", _FEWER
     if keyword == "uniqueItems":
-        return "SHAPE_DUPLICATE_ITEM", f"an item of {label} stands there twice", "delete one"
+        return "SHAPE_DUPLICATE_ITEM", f"An item of {label} stands there twice.", "delete one"
     if not isinstance(node, Scalar) or limit in _COLLECTIONS:
         wanted = _COLLECTIONS.get(limit) or _wanted(error.schema, kind)
         found = "a single value" if isinstance(node, Scalar) else "keys or a list"
-        return "SHAPE_WRONG_TYPE", f"{label} must be {wanted}, not {found}", about
+        return "SHAPE_WRONG_TYPE", f"{label} must be {wanted}, not {found}.", about
     shown = f"`{excerpt(node.text)}`"
     if keyword == "multipleOf":
         return (
             "SHAPE_NOT_WHOLE",
-            f"{label} must be a whole number, not {shown}",
+            f"{label} must be a whole number, not {shown}.",
             _nearest_whole(node),
         )
     if keyword == "exclusiveMinimum":
-        return "SHAPE_OUT_OF_RANGE", f"{label} must be above {limit}, not {shown}", about
+        return "SHAPE_OUT_OF_RANGE", f"{label} must be above {limit}, not {shown}.", about
     if keyword == "maximum":
-        return "SHAPE_OUT_OF_RANGE", f"{label} must be at most {limit}, not {shown}", about
+        return "SHAPE_OUT_OF_RANGE", f"{label} must be at most {limit}, not {shown}.", about
     if keyword == "maxLength":
-        return "SHAPE_TOO_LONG", f"{label} is over {limit} characters long", "say it shorter"
+        return "SHAPE_TOO_LONG", f"{label} is over {limit} characters long.", "say it shorter"
     if keyword == "format":
-        return "SHAPE_NOT_A_DATE", f"{shown} is not a day of the calendar", _DAY
+        return "SHAPE_NOT_A_DATE", f"{shown} is not a day of the calendar.", _DAY
     return _not_among(error, node, label, kind)
 
 
@@ -360,16 +361,16 @@ def _not_among(error: _Error, node: Scalar, label: str, kind: str) -> tuple[str,
     if "boolean" in types:
         near = {"yes": "true", "on": "true", "no": "false", "off": "false"}
         hint = did_you_mean(near.get(node.text.lower(), node.text.lower()), ("true", "false"))
-        return "SHAPE_NOT_A_BOOLEAN", f"{label} must be true or false, not {shown}", hint
+        return "SHAPE_NOT_A_BOOLEAN", f"{label} must be true or false, not {shown}.", hint
     flaw = _number_flaw(node) if types & {"number", "integer"} else ""
     if "number" in types and (flaw or types <= {None, "number"}):
-        return "SHAPE_NOT_A_NUMBER", f"{label} must be {wanted}, not {shown}", flaw
+        return "SHAPE_NOT_A_NUMBER", f"{label} must be {wanted}, not {shown}.", flaw
     hint = flaw or meant(node.text, wanted) or did_you_mean(node.text, choices)
     hint = hint or str(error.schema.get("description", ""))
     has_form = any("pattern" in branch for branch in branches)
     if choices and not has_form and types <= {None, "integer", "string"}:
-        return "SHAPE_UNKNOWN_VALUE", f"{label} cannot be {shown}", hint
-    return "SHAPE_WRONG_FORM", f"{label} must be {wanted}, not {shown}", hint
+        return "SHAPE_UNKNOWN_VALUE", f"{label} cannot be {shown}.", hint
+    return "SHAPE_WRONG_FORM", f"{label} must be {wanted}, not {shown}.", hint
 
 
 def _number_flaw(node: Scalar) -> str:

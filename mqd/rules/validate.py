@@ -72,7 +72,7 @@ def load_rules(root: Path, changes: Changes = NO_CHANGES) -> RuleBook:
     """
     report = validate(root, changes)
     if report.book is None:
-        raise RuleError(report.problems)
+        raise RuleError(report.problems, str(root))
     return report.book
 
 

@@ -18,6 +18,7 @@ from mqd.runtime.desk import Desk, Watcher
 
 ReplyKey = Callable[[BrokerEvent], tuple[str, str, str]]
 MOST_SESSIONS = 1 << 62
+_SHOWN = 14
 
 
 class Answer(NamedTuple):
@@ -51,11 +52,29 @@ class Journaled:
         if answer is None:
             return None
         if answer.reply != reply:
-            raise JournalError(
-                f"the broker now says {reply}, the journal has {answer.reply}: "
-                "its settings are not those that this journal was written with"
-            )
+            raise other_settings(_difference(reply, answer.reply))
         return answer.commands
+
+
+def other_settings(sign: str) -> JournalError:
+    """What is wrong when the broker does not live its day again, and by what sign that is seen."""
+    return JournalError(
+        f"the broker's settings, or the bars, are not those of this journal ({sign}); "
+        "go back to them, or name a new journal with --db"
+    )
+
+
+def _difference(reply: BrokerEvent, journaled: BrokerEvent) -> str:
+    """The first field in which two tellings of one reply differ."""
+    if type(reply) is not type(journaled):
+        return f"{type(reply).__name__}, was {type(journaled).__name__}"
+    name, now, was = next(
+        (name, now, was)
+        for name, now, was in zip(reply._fields, reply, journaled, strict=True)
+        if now != was
+    )
+    shown = [str(value)[:_SHOWN] for value in (now, was)]
+    return f"{type(reply).__name__}: {name} is {shown[0]}, was {shown[1]}"
 
 
 class Loop:
@@ -124,10 +143,7 @@ class Loop:
 
     def _miss(self) -> None:
         missing = next(iter(self.journaled.answers.values())).reply
-        raise JournalError(
-            f"the journal has {missing}, which the broker does not repeat: its settings, or the "
-            "bars, are not those that this journal was written with"
-        )
+        raise other_settings(f"{type(missing).__name__} does not come again")
 
     def _take(self, event: FeedEvent | BrokerEvent | DeskStarted, aside: int | None = None) -> None:
         outcome = self.desk.take(event, aside)

@@ -31,7 +31,7 @@ from mqd.ports.broker import Broker
 from mqd.ports.journal import Journal
 from mqd.rules.compile.book import compile_book
 from mqd.rules.validate import rules_from_text
-from mqd.runtime.loop import Journaled, ReplyKey
+from mqd.runtime.loop import Journaled, ReplyKey, other_settings
 
 
 class Replayed(NamedTuple):
@@ -171,10 +171,7 @@ def _live_again(
         for reply in broker.replies():
             led_to = journaled.repeated(reply)
             if led_to is None:
-                raise JournalError(
-                    f"the broker now says {reply}, which the journal does not have: "
-                    "its settings are not those that this journal was written with"
-                )
+                raise other_settings(f"{type(reply).__name__} is new")
             for command in led_to:
                 broker.send(command)
 

@@ -30,13 +30,15 @@ def journal_url(place: str) -> URL:
         try:
             url = make_url(place)
         except ArgumentError as error:  # its text may hold a password, so it is not repeated
-            raise SettingsError(f"the journal's address is none; expected {_EXPECTED}") from error
+            raise SettingsError(
+                f"--db: not the address of a journal; expected {_EXPECTED}"
+            ) from error
     backend = url.get_backend_name()
     if backend == "sqlite":
         if url.database in {None, "", ":memory:"}:
-            raise SettingsError(f"a journal needs a file; expected {_EXPECTED}")
+            raise SettingsError(f"--db {place}: a journal needs a file; expected {_EXPECTED}")
     elif backend != "postgresql":
-        raise SettingsError(f"mqd keeps no journal in {backend}; expected {_EXPECTED}")
+        raise SettingsError(f"--db: mqd keeps no journal in {backend}; expected {_EXPECTED}")
     elif "+" not in url.drivername:
         url = url.set(drivername="postgresql+psycopg")
     return url

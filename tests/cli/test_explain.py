@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import pkgutil
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,10 @@ import mqd.brokers
 import mqd.feeds
 import mqd.rules
 from mqd.app.codes import BROKER_CODES, FEED_CODES, every_meaning, problem_codes
+from mqd.ground.units import UNITS
+from mqd.publish.wording import DISPOSITIONS
 from mqd.rules.validate import load_rules
+from mqd.rules.words.facts import ENTRY_QTY, FACTS, PROFILES
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -50,6 +54,24 @@ def test_every_condition_exit_check_state_and_row_is_explained(meanings) -> None
         assert {row.id for row in machine.rows} <= known
         assert set(machine.events) <= known
     assert {item.id for item in book.protections} <= known
+
+
+def test_every_word_of_every_closed_list_is_explained(meanings) -> None:
+    """What the schemas list, profiles, units and facts: nothing that a rule file may hold."""
+    known = {item.code for item in meanings}
+    for path in (ROOT / "schemas").glob("*.json"):
+        assert set(re.findall(r'"const": "([^"]+)"', path.read_text(encoding="utf-8"))) <= known
+    assert {*PROFILES, *UNITS, *FACTS, ENTRY_QTY.name, *DISPOSITIONS} <= known
+
+
+def test_a_listed_word_is_declared_where_the_schema_lists_it(meanings) -> None:
+    places = [item for item in meanings if item.declared.startswith("schemas/")]
+    assert len(places) > 40
+    for item in places:
+        name, _, line = item.declared.rpartition(":")
+        text = (ROOT / name).read_text(encoding="utf-8").splitlines()
+        assert f'"const": "{item.code}"' in text[int(line) - 1]
+        assert item.means in text[int(line)]
 
 
 def test_every_problem_code_is_explained_with_its_line() -> None:
@@ -106,6 +128,13 @@ def test_a_condition_with_its_formula_and_its_sentence_with_values() -> None:
         ("TH-001", "thesis, PENDING"),
         ("stop_loss", "exit of vwap_micro_mean_reversion"),
         ("END_OF_DATA", "the bars ended"),
+        ("book_only", "beside it there is ignore_stale, quarantine, halt"),
+        ("apply", "the state changes"),
+        ("paper", "trades with play money only"),
+        ("rest_of_session", "until the session ends"),
+        ("desk.pnl", "fact, in usd"),
+        ("entry.qty", "the sizing rule buys"),
+        ("BarClosed", "record in the journal"),
     ],
 )
 def test_a_code_of_each_kind(code: str, said: str) -> None:

@@ -93,11 +93,6 @@ def test_no_placeholder_is_left(desk: Path) -> None:
     assert not [name for name, data in _tree(desk).items() if b"MQD_" in data]
 
 
-def test_its_style_sheet_is_ours(desk: Path) -> None:
-    """The pages are written for it; whoever changes one changes the other."""
-    assert (desk / "docs/tables.css").read_bytes() == (ROOT / "docs/tables.css").read_bytes()
-
-
 def test_its_front_page_leads_to_every_generated_page(desk: Path) -> None:
     front = (desk / "docs/index.md").read_text("utf-8")
     for page in (desk / "docs").glob("*.md"):

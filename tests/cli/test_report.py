@@ -102,11 +102,27 @@ def test_markdown_goes_into_a_file(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "starts"), [("x.json", "{"), ("x.txt", "Daily report"), ("x.md", "# "), ("x", "# ")]
+)
+def test_the_name_of_the_file_says_how_it_is_written(
+    folder: Path, name: str, starts: str, tmp_path: Path
+) -> None:
+    done = mqd("report", "daily", "--db", "desk.db", "--out", str(tmp_path / name), cwd=folder)
+    assert done.returncode == 0, done.stderr
+    written = (tmp_path / name).read_text(encoding="utf-8")
+    assert written.startswith(starts)
+    if name == "x.json":
+        assert json.loads(written) == daily(folder)
+
+
+@pytest.mark.parametrize(
     ("words", "said"),
     [
         (["--date", "2024-11-28"], "holds nothing of that day"),
         (["--date", "yesterday"], "expected a date such as"),
         (["--out", "nowhere/day.md"], "there is no folder nowhere"),
+        (["--out", "day.json", "--format", "markdown"], "a .json file is json"),
+        (["--out", "day.md", "--format", "json"], "a .md file is markdown"),
     ],
 )
 def test_what_cannot_be_reported_is_said_in_one_line(

@@ -15,8 +15,9 @@ from mqd.ground.errors import SettingsError
 from mqd.ground.times import NS_PER_MINUTE, parse_iso
 from mqd.ground.units import BOOL, DURATION, PRICE, RATIO, SHARES, TIME_OF_DAY, USD
 from mqd.model.command import SubmitOrder
-from mqd.model.decision import EXIT_WAITS, REFUSED, Decision, IncidentRaised
+from mqd.model.decision import EXIT_WAITS, REFUSED, Decision, IncidentRaised, ProtectionTripped
 from mqd.model.event import BarClosed
+from mqd.publish.answer import answer_of
 from mqd.publish.figures import fact_text, signed_usd
 from mqd.publish.why import Explanation, explain_decision
 from mqd.rules.compile.book import CompiledBook, compile_book
@@ -74,6 +75,12 @@ def test_the_last_decision_in_words(mqd: Callable[..., Any], sample_journal: Pat
         "No single change would have done it: 4 conditions stood against it",
         "One idea a day is enough.",
         "not looked at: no position was open",
+        "not asked: no order was made",
+        "desk's P&L of the session ",
+        ", threshold -10.00 USD: ",
+        "desk.open_positions 0 positions, limits.max_open_positions 1 position",
+        "all together.",
+        "All together, all else as recorded, lead to ENTER",
     ):
         assert piece in done.stdout
     assert "\x1b" not in done.stdout
@@ -222,6 +229,45 @@ def test_a_refusal_without_a_code_shows_the_incident(book: CompiledBook) -> None
     found = explained(book, {}, incident, outcome=REFUSED)
     assert found.incidents == ("signal qty is 0",)
     assert "an incident" in found.headline
+
+
+def test_a_check_that_nobody_asked_is_told_where_it_would_have_refused(book: CompiledBook) -> None:
+    """The desk was halted, and the price alone kept the strategy from wishing anything."""
+    states = [item.name for item in book.rules.desk_machine.states]
+    quiet = {
+        "vwap": 600.0, "clock.time": 37_860, "session.bars": 61, "session.time_to_close": 19_740,
+        "strategy.enabled": True, "today.entries": 0, "session.is_complete": True,
+        "desk.profile": 0, "desk.pnl": -3.2, "desk.state": states.index("HALTED"),
+        "symbol.working_orders": 0, "symbol.position_qty": 0.0, "desk.open_positions": 0,
+        "desk.orders_today": 0, "symbol.working_exits": 0,
+    }  # fmt: skip
+    bit = [rule.code for rule in book.strategy(STRATEGY).rules.no_trade].index(
+        "PRICE_ABOVE_THRESHOLD"
+    )
+    found = explained(book, quiet, no_trade=1 << bit)
+    assert found.blocked_by == ("PRICE_ABOVE_THRESHOLD",)
+    halted, other = judged(found, "DESK_NOT_ACTIVE"), judged(found, "ORDER_WORKING")
+    assert (halted.would_be, halted.counts, other.would_be) == ("true", False, "false")
+    assert halted.values[0].text == "HALTED"
+    lines = {line.codes: line.text for line in answer_of(found)}
+    assert "not asked" in lines["DESK_NOT_ACTIVE"]
+    assert "desk.state ACTIVE instead of HALTED" in lines[""]
+    shown = found.to_json()
+    checks = next(group for group in shown["groups"] if group["name"] == "checks")
+    assert checks["conditions"][0]["truth"] is None
+    assert checks["conditions"][0]["would_be"] == "true"
+    assert {item["name"] for item in shown["flips"]["together"]} == {"bar.close", "desk.state"}
+
+
+def test_a_protection_that_tripped_earlier_says_that_it_holds(book: CompiledBook) -> None:
+    bit = [item.id for item in book.rules.protections].index("daily_loss_limit")
+    trip = ProtectionTripped(AT, "daily_loss_limit", AT + NS_PER_MINUTE)
+    facts = {"desk.pnl": -10.4, "vwap": 605.0, "strategy.enabled": True, "clock.time": 37_860}
+    now = explained(book, facts, trip, outcome=REFUSED, protections=1 << bit)
+    later = explained(book, facts, outcome=REFUSED, protections=1 << bit)
+    assert not judged(now, "daily_loss_limit").holds
+    assert "too low" in judged(now, "daily_loss_limit").distances[0].text
+    assert "rest of the session" in judged(later, "daily_loss_limit").holds
 
 
 def test_an_exit_that_waits_names_both_sides(book: CompiledBook) -> None:

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -154,6 +155,7 @@ class Story:
         assert facts.entries_today == len(used)
 
 
+@pytest.mark.rule("SENT_ONCE", "SUM_OF_EXECUTIONS")
 @settings(max_examples=150, deadline=None)
 @given(ACTIONS)
 def test_whatever_happens_the_books_are_right(often, actions):

@@ -132,6 +132,7 @@ def test_fees_are_part_of_the_profit_and_not_of_the_average():
     assert sold.trade.pnl_usd == Decimal("9.88")
 
 
+@pytest.mark.rule("BOOKED_ONCE")
 def test_the_same_execution_again_changes_nothing():
     ledger = Ledger()
     first = execution("1", "buy", "4", "100")
@@ -150,6 +151,7 @@ def test_the_same_execution_again_changes_nothing():
     ],
     ids=lambda change: next(iter(change)),
 )  # fmt: skip
+@pytest.mark.rule("FIRST_TELLING_STANDS")
 def test_the_same_execution_with_other_contents_is_a_conflict_and_the_first_stands(change):
     ledger = Ledger()
     first = execution("1", "buy", "4", "100")
@@ -165,6 +167,7 @@ def test_the_same_execution_with_other_contents_is_a_conflict_and_the_first_stan
     [{"qty": Decimal(0)}, {"price": Decimal("NaN")}, {"fee_usd": Decimal("Infinity")},
      {"side": "short"}, {"qty": Decimal("1" * 200)}],
 )  # fmt: skip
+@pytest.mark.rule("IMPOSSIBLE_IS_NOT_BOOKED")
 def test_a_malformed_execution_leaves_no_trace(change):
     ledger = Ledger()
     with pytest.raises(MalformedExecutionError):
@@ -243,6 +246,7 @@ FILLS = st.lists(
 
 
 @given(FILLS)
+@pytest.mark.rule("SUM_OF_EXECUTIONS")
 def test_positions_and_profit_are_sums_of_executions(fills):
     ledger = Ledger()
     made = [
@@ -268,6 +272,7 @@ def test_positions_and_profit_are_sums_of_executions(fills):
 
 
 @given(FILLS, st.randoms(use_true_random=False))
+@pytest.mark.rule("BOOKED_ONCE")
 def test_repeats_anywhere_change_nothing(fills, random):
     made = [
         execution(str(number), side, qty, price, fee)

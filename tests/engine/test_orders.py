@@ -307,6 +307,7 @@ def test_news_about_an_order_that_is_not_ours(bench, news):
     assert not bench.state.orders
 
 
+@pytest.mark.rule("OVERFILL_IS_BOOKED")
 def test_case_28_an_overfill_moves_the_position_and_stops_entries(bench):
     order_id = bench.entry()
     bench.ack(order_id)
@@ -339,6 +340,7 @@ def test_case_100_an_oversold_position_is_bought_back(bench):
     )
 
 
+@pytest.mark.rule("BOOKED_ONCE")
 def test_case_21_a_fill_told_twice_is_booked_once(bench):
     order_id = bench.entry()
     bench.ack(order_id)
@@ -350,6 +352,7 @@ def test_case_21_a_fill_told_twice_is_booked_once(bench):
     assert not bench.incidents()
 
 
+@pytest.mark.rule("FIRST_TELLING_STANDS")
 def test_case_22_one_execution_told_in_two_ways(bench):
     order_id = bench.entry()
     bench.ack(order_id)
@@ -367,6 +370,7 @@ def test_case_22_one_execution_told_in_two_ways(bench):
         ("1", "Infinity", "0"), ("1", "1", "NaN"), ("1e5000", "1", "0"), ("1", "1e-5000", "0"),
     ],
 )  # fmt: skip
+@pytest.mark.rule("IMPOSSIBLE_IS_NOT_BOOKED")
 def test_an_execution_that_cannot_be_is_not_booked_and_kills_nothing(bench, qty, price, fee):
     order_id = bench.entry()
     bench.ack(order_id)

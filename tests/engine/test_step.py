@@ -754,6 +754,7 @@ def a_day(bench):
     return bench
 
 
+@pytest.mark.rule("ONE_ID_PER_DECISION")
 def test_the_same_events_twice_give_the_same_bytes(make_bench, shipped):
     one, two = a_day(make_bench(shipped)), a_day(make_bench(shipped))
     with localcontext() as context:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from mqd.app.backtest import run_backtest
 from mqd.brokers.simulated import SimulationSettings
+from mqd.engine.state import OrderFacts
 from mqd.ground.times import NS_PER_MINUTE, parse_iso
-from mqd.model.decision import ENTER, EXIT, NO_TRADE, REFUSED, Decision
+from mqd.model.decision import ENTER, EXIT, EXIT_WAITS, NO_TRADE, REFUSED, Decision
 from mqd.model.event import BarClosed
 from mqd.publish.answer import answer_of
-from mqd.publish.flips import Change, Flips, flips_of, in_question, turning
+from mqd.publish.changes import Change
+from mqd.publish.flips import Flips, flips_of, in_question, turning
 from mqd.publish.situation import Situation
 from mqd.publish.why import explain_decision
 from mqd.rules.book import RuleBook, Window
@@ -26,6 +29,7 @@ from mqd.rules.compile.question import Given, number_of, truth_of
 from mqd.rules.compile.strategy import CompiledStrategy
 from mqd.rules.expressions import ir
 from mqd.rules.validate import load_rules
+from mqd.rules.words.facts import FACTS
 
 ROOT = Path(__file__).resolve().parents[2]
 REAL_BARS = sorted((ROOT.parent / "shared" / "data" / "bars").glob("spy_2025*.parquet"))
@@ -60,18 +64,19 @@ def samples(book: RuleBook) -> list[Made]:
     return decisions_of(book, [])
 
 
-def decided_anew(strategy: CompiledStrategy, facts: dict[str, Any]) -> tuple[int, int, int]:
-    """The masks and lots by the generated pieces, with arguments put together here by hand."""
+def decided_anew(strategy: CompiledStrategy, facts: dict[str, Any]) -> tuple[int, int, int, float]:
+    """The masks, lots and stop by the generated pieces, with arguments put together by hand."""
     given: dict[str, Any] = dict(strategy.constants)
     for name, value in facts.items():
         argument = f"m_{name}" if "." not in name else name.replace(".", "_")
         given[argument] = 0.0 if value is None else value
         given[f"known_{argument}"] = value is not None
     given["mask"] = strategy.fixed(*(given[name] for name in strategy.arguments["fixed"]))
-    no_trade, exits, lots, _, _ = strategy.rest(
+    no_trade, exits, lots, stop, known = strategy.rest(
         *(given[name] for name in strategy.arguments["rest"])
     )
-    return no_trade, exits if facts["position.is_open"] else 0, lots
+    planned = stop if known else float("nan")
+    return no_trade, exits if facts["position.is_open"] else 0, lots, planned
 
 
 def set_text(change: Change) -> str:
@@ -86,39 +91,59 @@ def set_text(change: Change) -> str:
     return f"{after:.12f}".rstrip("0").rstrip(".")
 
 
+def is_settable(book: RuleBook, change: Change) -> bool:
+    """Whether `--set` reaches it: a param, or a limit that a param reads."""
+    limits = {PREFIX + str(item.limit) for item in book.strategy(STRATEGY).params}
+    return not change.name.startswith(PREFIX) or change.name in limits
+
+
 def with_rule(book: RuleBook, change: Change) -> CompiledBook:
     """The rule book loaded and compiled anew with a changed param or limit."""
     name = change.name
     if name.startswith(PREFIX):
         params = book.strategy(STRATEGY).params
-        found = [item.name for item in params if item.limit == name.removeprefix(PREFIX)]
-        if not found:
-            pytest.skip("no param reads this limit")
-        name = found[0]
+        name = next(item.name for item in params if item.limit == name.removeprefix(PREFIX))
     changes = Changes(values={name: set_text(change)})
     return compile_book(load_rules(ROOT / "rules", changes))
 
 
-def assert_true(book: CompiledBook, decision: Decision, change: Change, towards: str) -> None:
-    """The change, made to the strategy alone, gives or takes what was said."""
-    strategy = book.strategy(STRATEGY)
-    facts = dict(zip(strategy.fact_names, decision.facts, strict=True))
-    if change.kind in {"fact", "measure"}:
+def is_refused(
+    book: CompiledBook, facts: dict[str, Any], bar: BarClosed, order: OrderFacts
+) -> bool:
+    """What data rules, protections and checks say to the order, by the desk's own functions."""
+    objects: dict[str, Any] = {name: SimpleNamespace() for name in
+                               ("symbol", "session", "desk", "strategy")}  # fmt: skip
+    for name, value in facts.items():
+        owner, _, attribute = FACTS[name].source.partition(".") if name in FACTS else ("", "", "")
+        if owner in objects:
+            setattr(objects[owner], attribute, value)
+    sets = (book.blocks_entries, book.protections, book.entry_checks)
+    return any(each.evaluate(bar, **objects, order=order) for each in sets)
+
+
+def assert_true(book: CompiledBook, made: Made, changes: tuple[Change, ...], towards: str) -> None:
+    """The changes, made to the record or the rules by hand, give or take what was said."""
+    bar, decision = made
+    facts = dict(zip(book.strategy(STRATEGY).fact_names, decision.facts, strict=True))
+    for change in changes:
+        if change.kind not in {"fact", "measure"}:
+            book = with_rule(book.rules, change)
+            continue
         assert change.name in facts
         assert not isinstance(change.after, Window)
         facts[change.name] = change.after
-    elif change.name == "limits.max_order_notional_usd":
-        return  # read by a check alone
-    else:
-        strategy = with_rule(book.rules, change).strategy(STRATEGY)
-    no_trade, exits, lots = decided_anew(strategy, facts)
+    no_trade, exits, lots, stop = decided_anew(book.strategy(STRATEGY), facts)
+    close = facts["bar.close"]
+    assert close is not None
+    order = OrderFacts(float(lots) * 0.001, close, round(stop, 6))
     if towards == ENTER:
         assert not no_trade
         assert lots > 0
+        assert not is_refused(book, facts, bar, order)
     elif towards == EXIT:
         assert exits
     elif decision.outcome == ENTER:
-        assert no_trade
+        assert no_trade or is_refused(book, facts, bar, order)
     else:
         assert not exits
 
@@ -134,15 +159,15 @@ def every_kind(made: list[Made], book: CompiledBook, count: int) -> Iterator[tup
 def test_every_flip_on_the_samples_is_true(compiled: CompiledBook, samples: list[Made]) -> None:
     seen = set()
     compiled_anew = 0
-    for (_, decision), flips in every_kind(samples, compiled, 300):
+    for made, flips in every_kind(samples, compiled, 300):
         assert flips.is_sound
         for change in flips.changes:
             is_rule = change.kind in {"param", "limit"}
-            if is_rule and compiled_anew >= 25:
+            if is_rule and (compiled_anew >= 25 or not is_settable(compiled.rules, change)):
                 continue  # loading the rules anew takes its time
             compiled_anew += is_rule
-            assert_true(compiled, decision, change, flips.towards)
-            seen.add((decision.outcome, flips.towards, is_rule))
+            assert_true(compiled, made, (change,), flips.towards)
+            seen.add((made[1].outcome, flips.towards, is_rule))
     assert seen >= {
         (NO_TRADE, ENTER, False), (NO_TRADE, ENTER, True), (NO_TRADE, EXIT, False),
         (ENTER, NO_TRADE, False), (ENTER, NO_TRADE, True), (EXIT, NO_TRADE, False),
@@ -153,13 +178,35 @@ def test_every_flip_on_the_samples_is_true(compiled: CompiledBook, samples: list
 def test_every_flip_on_real_bars_is_true(book: RuleBook, compiled: CompiledBook) -> None:
     made = decisions_of(book, REAL_BARS[:1])
     told = 0
-    for (_, decision), flips in every_kind(made, compiled, 400):
+    for item, flips in every_kind(made, compiled, 400):
         assert flips.is_sound
         for change in flips.changes:
             if change.kind in {"fact", "measure"}:
-                assert_true(compiled, decision, change, flips.towards)
+                assert_true(compiled, item, (change,), flips.towards)
                 told += 1
     assert told > 200
+
+
+def test_changes_together_are_true_and_none_is_idle(
+    compiled: CompiledBook, samples: list[Made]
+) -> None:
+    tried = 0
+    for made, flips in every_kind(samples, compiled, 200):
+        changes = flips.together
+        if not changes:
+            continue
+        assert len(changes) > 1
+        assert not flips.changes
+        assert all(change.kind in {"fact", "measure"} for change in changes)
+        assert_true(compiled, made, changes, flips.towards)
+        for idle in changes:
+            others = [change for change in changes if change is not idle]
+            now = Situation.of(made[1], made[0], compiled)
+            for change in others:
+                now = now.changed(change.name, change.after)
+            assert now.outcome() != flips.towards
+        tried += 1
+    assert tried > 50
 
 
 def test_no_smaller_step_of_the_close_would_have_done_it(
@@ -182,25 +229,32 @@ def test_no_smaller_step_of_the_close_would_have_done_it(
 # -- single decisions -----------------------------------------------------------------------------
 
 
-def situation(book: CompiledBook, outcome: str = NO_TRADE, **facts: Any) -> Situation:
+def situation(
+    book: CompiledBook, outcome: str = NO_TRADE, tripped: tuple[str, ...] = (), **facts: Any
+) -> Situation:
     """A quiet minute in the window, the close far enough under the VWAP, but for `facts`."""
     known = {
         "bar.close": 595.0, "vwap": 600.0, "clock.time": 10 * 3600 + 31 * 60, "session.bars": 61,
         "session.time_to_close": 19_740, "strategy.enabled": True, "today.entries": 0,
         "today.pnl": 0.0, "position.is_open": False, "position.entry_price": None,
+        "session.is_complete": True, "desk.profile": 0, "desk.pnl": 0.0, "desk.state": 0,
+        "symbol.working_orders": 0, "symbol.position_qty": 0.0, "desk.open_positions": 0,
+        "desk.orders_today": 0, "symbol.working_exits": 0,
     } | {name.replace("__", "."): value for name, value in facts.items()}  # fmt: skip
     strategy = book.strategy(STRATEGY)
-    values = tuple(known.get(name) for name in strategy.fact_names)
-    no_trade, exits, _ = decided_anew(strategy, dict(zip(strategy.fact_names, values, strict=True)))
+    values = tuple(known[name] for name in strategy.fact_names)
+    facts = dict(zip(strategy.fact_names, values, strict=True))
+    no_trade, exits, _, _ = decided_anew(strategy, facts)
     outside = not 36_000 <= known["clock.time"] < 41_400
     names = [item.id for item in book.rules.protections]
     protections = outside << names.index("time_window")
+    protections |= (known["desk.pnl"] <= -10) << names.index("daily_loss_limit")
     decision = Decision(
         AT, STRATEGY, "SPY", outcome, no_trade, exits, 0, protections, 0, values, book.digest
     )
     price = known["bar.close"]
     bar = BarClosed(AT, "SPY", AT - NS_PER_MINUTE, price, price, price, price, 1000.0)
-    return Situation.of(decision, bar, book)
+    return Situation.of(decision, bar, book, frozenset(tripped))
 
 
 def named(flips: Flips) -> dict[str, Any]:
@@ -211,7 +265,18 @@ def test_one_count_too_many(compiled: CompiledBook) -> None:
     flips = flips_of(situation(compiled, today__entries=1))
     assert flips.against == ("MAX_TRADES_REACHED",)
     assert named(flips) == {"today.entries": 0, "max_trades_per_day": 2}
-    assert "DESK_NOT_ACTIVE" in flips.unchecked
+    assert not flips.unchecked
+
+
+def test_checks_that_an_older_record_cannot_answer_are_told(compiled: CompiledBook) -> None:
+    now = situation(compiled, today__entries=1)
+    own = now.compiled.fact_names.index("session.is_complete")
+    older = now.decision._replace(facts=now.decision.facts[:own])
+    price = 595.0
+    bar = BarClosed(AT, "SPY", AT - NS_PER_MINUTE, price, price, price, price, 1000.0)
+    flips = flips_of(Situation.of(older, bar, compiled))
+    assert named(flips) == {"today.entries": 0, "max_trades_per_day": 2}
+    assert set(flips.unchecked) >= {"DESK_NOT_ACTIVE", "POSITION_OPEN"}
 
 
 def test_a_window_names_both_ways_into_it(compiled: CompiledBook) -> None:
@@ -256,11 +321,51 @@ def test_a_size_of_nothing_follows_what_it_is_made_of(compiled: CompiledBook) ->
 
 
 def test_a_refused_order_is_flipped_by_what_refused_it(compiled: CompiledBook) -> None:
-    now = situation(compiled, REFUSED)
+    states = [item.name for item in compiled.rules.desk_machine.states]
+    now = situation(compiled, REFUSED, desk__state=states.index("HALTED"))
     refused = Situation(now.decision._replace(checks=1), compiled, now.given)
     flips = flips_of(refused)
     assert flips.against == ("DESK_NOT_ACTIVE",)
-    assert not flips.changes  # the record holds no state of the desk
+    assert named(flips) == {"desk.state": states.index("ACTIVE")}
+    assert flips.changes[0].before_text == "HALTED"
+
+
+def test_a_protection_that_trips_now_names_how_far_its_fact_is(compiled: CompiledBook) -> None:
+    now = situation(compiled, tripped=("daily_loss_limit",), desk__pnl=-10.4)
+    flips = flips_of(now)
+    assert flips.against == ("daily_loss_limit",)
+    assert named(flips)["desk.pnl"] == -9.99
+    assert flips.by_market is not None
+    assert flips.by_market.by == "0.41 USD higher"
+    assert named(flips)["limits.daily_loss_usd"] == 10.41
+
+
+def test_a_protection_that_tripped_earlier_is_turned_by_nothing(compiled: CompiledBook) -> None:
+    flips = flips_of(situation(compiled, desk__pnl=-10.4, today__entries=1))
+    assert flips.against == ("MAX_TRADES_REACHED", "daily_loss_limit")
+    assert not flips.changes
+    assert not flips.together
+
+
+def test_a_check_that_nobody_asked_counts_too(compiled: CompiledBook) -> None:
+    now = situation(compiled, bar__close=600.5, symbol__working_orders=1, today__entries=1)
+    flips = flips_of(now)
+    assert flips.against == ("MAX_TRADES_REACHED", "PRICE_ABOVE_THRESHOLD", "ORDER_WORKING")
+    together = {change.name: change.after for change in flips.together}
+    assert together == {"today.entries": 0, "bar.close": 598.19, "symbol.working_orders": 0}
+
+
+def test_a_halted_desk_needs_two_changes_to_exit(compiled: CompiledBook) -> None:
+    states = [item.name for item in compiled.rules.desk_machine.states]
+    held = situation(
+        compiled, position__is_open=True, position__entry_price=595.5,
+        desk__state=states.index("HALTED"),
+    )  # fmt: skip
+    flips = flips_of(held)
+    assert not flips.changes
+    assert {change.name for change in flips.together} == {"bar.close", "desk.state"}
+    waits = Situation(held.decision, compiled, {**held.given, "bar.close": 590.0})
+    assert waits.outcome() == EXIT_WAITS
 
 
 def test_a_record_that_decides_otherwise_today_is_not_judged(compiled: CompiledBook) -> None:

@@ -17,12 +17,15 @@ from urllib.parse import unquote
 import pytest
 
 from mqd.ground.errors import SettingsError
+from mqd.ground.ids import client_order_id
+from mqd.ground.times import parse_iso
 from mqd.ground.units import DURATION, EXCHANGE_TIME, RATIO, USD
 from mqd.publish import markdown
 from mqd.publish.pages import INVARIANTS, render_pages, stale_pages, write_pages
-from mqd.publish.promises import about_duplicates, about_positions, example_order_id
+from mqd.publish.promises import ABOUT_DUPLICATES, ABOUT_POSITIONS, ENFORCED, example_order_id
 from mqd.publish.rulefiles import RuleFiles, headers, read_sources
 from mqd.publish.wording import DISPOSITIONS, ON_UNKNOWN, lasts_text, value_text
+from mqd.rules import english
 from mqd.rules.book import Condition, MachineRules, RuleBook, Window
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -102,7 +105,7 @@ def test_every_limit_param_state_protection_and_thesis_is_there(book, pages) -> 
         own = pages[f"strategies/{strategy.id}.md"]
         for param in strategy.params:
             row = _row_of(own, markdown.anchor("param", strategy.id, param.name))
-            assert value_text(param.value, param.unit) in row
+            assert f"| {english.value_text(param.value, param.unit)}" in row
             assert value_text(param.maximum, param.unit) in row
         assert strategy.entry.qty.text in page
         assert strategy.entry.stop_loss_text in page
@@ -120,12 +123,29 @@ def test_every_limit_param_state_protection_and_thesis_is_there(book, pages) -> 
         assert f"`{thesis.status}`" in _row_of(page, markdown.anchor("thesis", thesis.header.id))
 
 
-def test_what_the_code_promises_is_quoted_from_the_code(book, pages) -> None:
-    for promise in (*about_positions(), *about_duplicates()):
-        assert len(promise.sentence) > 20
-        assert f"| {promise.sentence} | `{promise.name}` |" in pages[INVARIANTS]
+def test_what_the_program_promises_names_its_line(book, pages) -> None:
+    for promise in (*ABOUT_POSITIONS, *ABOUT_DUPLICATES):
+        row = _row_of(pages[INVARIANTS], markdown.anchor("promise", promise.code))
+        assert f"`{promise.code}`<br>`{promise.place}` | {promise.sentence} |" in row
+    for promise in ENFORCED.values():
+        assert f"Enforced by `{promise.place}`: {promise.sentence}" in pages[INVARIANTS]
     assert f"`{example_order_id(book)}`" in pages[INVARIANTS]
     assert example_order_id(replace(book, strategies=())) == ""
+
+
+@pytest.mark.rule("ONE_ID_PER_DECISION")
+def test_an_order_id_follows_from_the_decision_and_from_nothing_else() -> None:
+    at_ns = parse_iso("2024-10-07T14:05:00Z")
+    made = client_order_id("vwap", "SPY", at_ns, "entry")
+    assert made == "mqd-vwap-SPY-20241007T140500Z-entry-1"
+    assert made == client_order_id("vwap", "SPY", at_ns, "entry")
+    others = {
+        client_order_id("other", "SPY", at_ns, "entry"),
+        client_order_id("vwap", "QQQ", at_ns, "entry"),
+        client_order_id("vwap", "SPY", at_ns + 60_000_000_000, "entry"),
+        client_order_id("vwap", "SPY", at_ns, "exit"),
+    }
+    assert len(others - {made}) == 4
 
 
 def test_the_page_shows_the_short_digest_and_no_date(book, pages) -> None:
@@ -277,7 +297,7 @@ def test_changing_a_number_changes_its_row_and_the_digest(pages, edited: Edited)
     assert len(lines) == 2
     assert "are fewer than 25 (`vwap_min_bars`)" in "".join(lines)
     assert changed.digest[:12] in "".join(lines)
-    assert "| 25 `bars` |" in new["strategies/vwap_micro_mean_reversion.md"]
+    assert "| 25 bars | 5 to 120 `bars` |" in new["strategies/vwap_micro_mean_reversion.md"]
     assert {name for name in pages if pages[name] != new[name]} == {
         INVARIANTS,
         "THESIS_REGISTRY.md",  # it shows the digest
@@ -323,6 +343,10 @@ def test_a_new_state_appears_in_list_table_and_diagram(book, edited: Edited) -> 
     assert _row_of(page, "| [`DISPUTED`](#").count("OL-9") >= len(book.order_machine.events)
     assert "[OL-84](#order-ol-84) `DISPUTED`" in _row_of(page, "| [`PARTIALLY_FILLED`](#")
     assert ">DISPUTED</text>" in new["diagrams/order.svg"]
+    line = next(each.place.line for each in changed.order_machine.states if each.name == "DISPUTED")
+    listed = _row_of(new["glossary.md"], "[`DISPUTED`](EXECUTION_INVARIANTS.md#")
+    assert f"rules/orders/lifecycle.yaml.md#line-{line})" in listed
+    assert "We and the broker" in listed
 
 
 # -- hostile text ----------------------------------------------------------------------------------
@@ -407,8 +431,10 @@ def test_values_read_as_they_are_written() -> None:
     assert value_text(Decimal(90), DURATION) == "90s"
     assert value_text(Decimal("0.003"), RATIO) == "0.003 (0.3 %)"
     assert value_text(Decimal("1.50"), USD) == "1.5"
-    assert lasts_text("rest_of_session") == "rest of session"
-    assert lasts_text(1_800) == "30m"
+    assert value_text(Decimal(1_000), USD) == "1,000"
+    assert lasts_text("rest_of_session") == "for the rest of the session"
+    assert lasts_text("while_true") == "as long as it is true"
+    assert lasts_text(1_800) == "for 30 minutes"
 
 
 # -- on disk ---------------------------------------------------------------------------------------

@@ -200,7 +200,7 @@ def test_a_file_in_the_folder_of_another_kind(folder, file, folder_name, is_told
 
 def test_every_code_is_declared_and_has_a_case_here() -> None:
     told = {code for case in FAULTS for code, *_ in case.values[0].expected}
-    told |= {"ID_TAKEN", "FOLDER_OF_ANOTHER_KIND"}
+    told |= {"ID_TAKEN", "FOLDER_OF_ANOTHER_KIND", "THESIS_UNUSED"}
     declared: set[str] = set()
     for module in (limits, machines, sets, strategies, together):
         declared |= set(module.CODES)
@@ -220,6 +220,23 @@ def test_a_warning_is_listed_and_lets_the_rules_pass(folder) -> None:
     assert [one.severity for one in report.problems] == [WARNING]
     assert report.book is not None
     assert not report.book.protections[0].trips_when.true_if_unknown
+
+
+def test_a_thesis_that_nothing_rests_on_is_a_warning(folder) -> None:
+    folder.write("theses/TH-002.yaml", folder.text(THESIS).replace("TH-001", "TH-002"))
+    report = folder.report()
+    assert [(one.code, one.severity) for one in report.problems] == [("THESIS_UNUSED", WARNING)]
+    assert report.problems[0].place.file.endswith("theses/TH-002.yaml")
+    assert report.book is not None
+
+
+def test_a_thesis_that_is_over_is_kept_and_one_with_a_slip_beside_it_is_not_told(folder) -> None:
+    text = folder.text(THESIS).replace("TH-001", "TH-002")
+    folder.write("theses/TH-002.yaml", text.replace("PENDING", "INVALIDATED"))
+    assert not folder.report().problems
+    folder.write("theses/TH-002.yaml", text)
+    folder.replace(STRATEGY, "thesis: TH-001", "thesis: TH-020")
+    assert [one.code for one in folder.report().problems] == ["THESIS_UNKNOWN"]
 
 
 # -- one run shows everything --------------------------------------------------------------------

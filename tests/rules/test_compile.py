@@ -121,6 +121,10 @@ def columns_for(compiled: CompiledStrategy, rows: int, seed: int) -> dict[str, A
         found[name] = chance.random(rows) < 0.7
     for name in ("pv_m_vwap", "volume_m_vwap"):
         found[name] = chance.choice([0.0, 1.0, 45_000.0, 1e12, 1e299], rows)
+    for name in compiled.fact_names:  # what data rules, protections and checks read beside it
+        argument = FACTS[name].argument if name in FACTS else "m_vwap"
+        found.setdefault(argument, chance.integers(0, 3, rows))
+    found["desk_pnl"] = chance.choice([0.0, -limit, math.nan, math.inf], rows)
     _unknowns(chance, found, rows)
     return found
 
@@ -269,8 +273,8 @@ def every_answer_is_tried(compiled: CompiledStrategy, mask: Any, exits: Any, lot
 Facts: dict[str, Any] = {
     "symbol": namedtuple("symbol", "working_orders position_qty"),  # noqa: PYI024  # numba knows these
     "desk": namedtuple("desk", "state_code profile_code open_positions orders_today"),  # noqa: PYI024  # as above
-    "strategy": namedtuple("strategy", "enabled"),  # noqa: PYI024  # as above
-    "order": namedtuple("order", "qty price stop_loss working_exits"),  # noqa: PYI024  # as above
+    "strategy": namedtuple("strategy", "enabled working_exits"),  # noqa: PYI024  # as above
+    "order": namedtuple("order", "qty price stop_loss"),  # noqa: PYI024  # as above
 }
 
 
@@ -290,8 +294,8 @@ def test_a_set_of_checks_means_the_same_to_numba(folder, name: str) -> None:
         price = float(chance.choice([1.0, 450.0, 500.0, 1e299]))
         stop = float(chance.choice([math.nan, math.inf, price, price - 1e-6, price - 1.0]))
         qty = float(chance.choice([0.0, -1.0, 1e-10, 2.0, 1000.0, 1000.001, 1e200]))
-        order = Facts["order"](qty, price, stop, int(chance.integers(2)))
-        strategy = Facts["strategy"](bool(chance.integers(2)))
+        order = Facts["order"](qty, price, stop)
+        strategy = Facts["strategy"](bool(chance.integers(2)), int(chance.integers(2)))
         mask = checks.evaluate(None, symbol, None, desk, strategy, order)
         assert fast(None, symbol, None, desk, strategy, order) == mask, (symbol, desk, order)
         seen |= mask

@@ -203,7 +203,7 @@ def test_what_may_not_be_read_is_told(root: Path, monkeypatch, calls: str) -> No
     files, [problem] = search(root)
     assert not files
     assert problem.code == "FILE_UNREADABLE"
-    assert problem.message.endswith("permission denied")
+    assert problem.message.endswith("permission denied.")
 
 
 @pytest.mark.parametrize("name", ["missing", "good.yaml", "a\0b", "x" * 5_000])

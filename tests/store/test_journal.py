@@ -139,6 +139,7 @@ class TestDurability:
         ):
             yield writer, reader
 
+    @pytest.mark.rule("DURABLE_BEFORE_SENT")
     def test_a_decision_waits_and_an_intent_does_not(self, pair, facts):
         writer, reader = pair
         facts.steps(writer, facts.DECIDED)
@@ -257,6 +258,7 @@ time.sleep(60)
 """
 
 
+@pytest.mark.rule("DURABLE_BEFORE_SENT")
 def test_what_was_committed_survives_a_kill(path, clock, facts):
     writer = subprocess.Popen(
         [sys.executable, "-c", WRITER, str(path)],

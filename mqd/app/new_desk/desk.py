@@ -26,7 +26,7 @@ WRITTEN: Final = {
     ".gitignore": "gitignore.txt",
     "README.md": "README.md",
     "docs/index.md": "index.md",
-    "docs/tables.css": "tables.css",
+    "docs/operator.md": "operator.md",
     "mkdocs.yml": "mkdocs.yml",
     "requirements.txt": "requirements.txt",
     "tests/test_rules.py": "test_rules.py.txt",

@@ -113,7 +113,7 @@ def _try(rules: Path, files: dict[str, str]) -> None:
         new = [_moved(item, copy, rules) for item in report.problems]
     if report.book is None or any(item.place.file == str(rules / name)
                                   for item in new for name in files):  # fmt: skip
-        raise RuleError(new)
+        raise RuleError(new, str(rules))
 
 
 def _moved(problem: Problem, copy: Path, rules: Path) -> Problem:

@@ -17,7 +17,7 @@ from mqd.rules.check.sets import (
 )
 from mqd.rules.check.strategies import read_strategy
 from mqd.rules.expressions.scope import Scope
-from mqd.rules.problems import Place, did_you_mean
+from mqd.rules.problems import WARNING, Place, did_you_mean
 from mqd.rules.words.events import MACHINE_EVENTS
 
 CODES = {
@@ -27,9 +27,11 @@ CODES = {
     "DOCUMENT_UNKNOWN": "The desk has no use for a document of this kind and id.",
     "DOCUMENT_MISSING": "A document that the desk cannot run without is not there.",
     "THESIS_UNKNOWN": "A strategy names a thesis that nobody declares.",
+    "THESIS_UNUSED": "No strategy rests on a thesis that still stands.",
     "LIMIT_UNUSED": "Nothing reads a declared limit.",
 }
 
+INVALIDATED = "INVALIDATED"
 _ONE_EACH = {"limits": ("desk",), "checks": ("orders",), "data": ("bars",),
              "machine": tuple(MACHINE_EVENTS)}  # fmt: skip
 _FOLDERS = {
@@ -65,6 +67,7 @@ class Together:
             self._check_limits_used(scope)
         if self.notes.problems.has_errors():
             return None
+        self._check_theses_used(theses)
         return RuleBook(
             digest=digest,
             canonical=canonical,
@@ -159,6 +162,17 @@ class Together:
                 document.note(
                     scalar.place, (), "THESIS_UNKNOWN", f"There is no thesis `{scalar.text}`.",
                     did_you_mean(scalar.text, known) or f"declare it in theses/{scalar.text}.yaml",
+                )  # fmt: skip
+
+    def _check_theses_used(self, theses: list[Thesis]) -> None:
+        """One that was invalidated is kept on purpose: it tells what was tried."""
+        used = {document.text("thesis") for document in self._of("strategy")}
+        for thesis in theses:
+            if thesis.header.id not in used and thesis.status != INVALIDATED:
+                self.notes.problems.add(
+                    thesis.header.place, thesis.header.id, "THESIS_UNUSED",
+                    f"No strategy rests on `{thesis.header.id}`, which is {thesis.status}.",
+                    f"name it in a strategy, or say `status: {INVALIDATED}` and why", WARNING,
                 )  # fmt: skip
 
     def _check_limits_used(self, scope: Scope) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from mqd.rules.book import Condition, MachineRules, RuleBook
 from mqd.rules.compile.ruleset import CompiledSet, compile_set
 from mqd.rules.compile.strategy import CompiledStrategy, compile_strategy
+from mqd.rules.expressions import ir
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +43,14 @@ def compile_book(book: RuleBook) -> CompiledBook:
     def compiled(conditions: tuple[Condition, ...], name: str) -> CompiledSet:
         return compile_set(conditions, book.limits, f"{label} {name}")
 
+    beside = _read_beside_the_strategies(book)
     return CompiledBook(
         rules=book,
         digest=book.digest,
         strategies=tuple(
-            compile_strategy(strategy, label) for strategy in book.strategies if strategy.runs
+            compile_strategy(strategy, label, beside)
+            for strategy in book.strategies
+            if strategy.runs
         ),
         sets_aside=compiled(book.sets_aside.conditions, "sets_aside"),
         blocks_entries=compiled(book.blocks_entries.conditions, "blocks_entries"),
@@ -57,6 +61,17 @@ def compile_book(book: RuleBook) -> CompiledBook:
         ),
         guards=_guards(book.order_machine, book, label) | _guards(book.desk_machine, book, label),
     )
+
+
+def _read_beside_the_strategies(book: RuleBook) -> tuple[ir.Name, ...]:
+    """The names that data rules, protections and checks read, in the order of the files."""
+    conditions = (
+        *book.blocks_entries.conditions,
+        *(protection.trips_when for protection in book.protections),
+        *book.entry_checks.conditions,
+        *book.exit_checks.conditions,
+    )
+    return tuple(dict.fromkeys(name for rule in conditions for name in ir.names(rule.when)))
 
 
 def _guards(machine: MachineRules, book: RuleBook, label: str) -> dict[str, CompiledSet]:

@@ -51,9 +51,15 @@ class CompiledStrategy:
     arguments: dict[str, tuple[str, ...]]
 
 
-def compile_strategy(strategy: Strategy, label: str) -> CompiledStrategy:
-    """The strategy's functions; `label` names the generated source in tracebacks."""
-    writer = _Writer(strategy)
+def compile_strategy(
+    strategy: Strategy, label: str, beside: Iterable[ir.Name] = ()
+) -> CompiledStrategy:
+    """The strategy's functions; `label` names the generated source in tracebacks.
+
+    `beside` are the names that the conditions beside the strategy's own read: their facts are
+    kept in the same record, after its own.
+    """
+    writer = _Writer(strategy, beside)
     source = writer.source()
     constants = constants_of(strategy.params)
     namespace = run_source(source, f"{label} {strategy.id}", constants)
@@ -74,7 +80,7 @@ def compile_strategy(strategy: Strategy, label: str) -> CompiledStrategy:
 class _Writer:
     """Writes the source of one strategy."""
 
-    def __init__(self, strategy: Strategy) -> None:
+    def __init__(self, strategy: Strategy, beside: Iterable[ir.Name]) -> None:
         self.strategy = strategy
         self.measured = [(measure, FUNCTIONS[measure.function]) for measure in strategy.measures]
         self.slots = [
@@ -85,7 +91,7 @@ class _Writer:
         sizing = [strategy.entry.qty.value, strategy.entry.stop_loss]
         self.read = _names_of([*everything, *sizing])
         self.recorded = [
-            name for name in self.read
+            name for name in dict.fromkeys([*self.read, *filter(_is_kept, beside)])
             if name.kind in {FACT, MEASURE} and name.name != ENTRY_QTY.name
         ]  # fmt: skip
         self.bits = {rule.code: 1 << bit for bit, rule in enumerate(strategy.no_trade)}
@@ -230,6 +236,11 @@ def _is_fixed(rule: Condition, strategy: Strategy) -> bool:
         ):
             return False
     return True
+
+
+def _is_kept(name: ir.Name) -> bool:
+    """A fact that has a value before there is an order; the order's own follow from the record."""
+    return name.kind == FACT and not FACTS[name.name].source.startswith("order.")
 
 
 def _names_of(trees: Iterable[ir.Tree]) -> list[ir.Name]:

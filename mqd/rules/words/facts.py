@@ -32,7 +32,14 @@ PROTECTION = "protection"
 CHECK = "check"
 ORDER_GUARD = "order_guard"
 
-PROFILES = ("backtest", "samples", "practice", "paper", "live")
+PROFILE_MEANINGS: dict[str, str] = {
+    "backtest": "`mqd backtest`: recorded bars through the live loop, no account anywhere.",
+    "samples": "Recorded or synthetic bars with a simulated broker; no account anywhere.",
+    "practice": "A practice exchange in the place of a broker; no account anywhere.",
+    "paper": "A broker's account with play money.",
+    "live": "A broker's account with real money.",
+}
+PROFILES = tuple(PROFILE_MEANINGS)
 LARGEST = 1e300
 
 
@@ -154,7 +161,7 @@ _ALL = (
     ),
     Fact(
         "symbol.working_exits", ORDERS, "This strategy's exits on this symbol that have not ended.",
-        _CHECK, "order.working_exits", is_integer=True,
+        _CHECK, "strategy.working_exits", is_integer=True,
     ),
     Fact(
         "symbol.position_qty", SHARES, "Shares held of this symbol, all strategies together.",
