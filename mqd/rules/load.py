@@ -242,7 +242,8 @@ class _Reader:
         if event.anchor is not None:
             self.refuse(place, "YAML_ANCHOR", f"The anchor `&{name}` is not kept.", "delete it")
         if getattr(event, "tag", None) is not None:
-            self.refuse(place, "YAML_TAG", "A tag (`!`) asks for a type.", "delete it")
+            hint = "delete it; in an expression write `not` instead"
+            self.refuse(place, "YAML_TAG", "A tag (`!`) asks for a type.", hint)
         if isinstance(event, yaml.ScalarEvent):
             self._attach(self._scalar(event, place))
         elif len(self._stack) < MAX_DEPTH:

@@ -16,6 +16,7 @@ _FLAWS: Final = tuple(
         (r"-?0[0-9]+(\.[0-9]*)?", "write it without a leading 0"),
         (r"-?(\.[0-9]+|[0-9]+\.)", "write a digit on both sides of the point"),
         (r"-?[0-9.]+ ?%", "write a share as a ratio: 0.003 is 0.3 %"),
+        (r"-?[$\u20ac] ?[0-9.]+", "write the number alone; `unit` says what it is in"),
         (r"-?[0-9]{16,}(\.[0-9]*)?|-?[0-9]+\.[0-9]{13,}", "it has too many digits"),
     )
 )

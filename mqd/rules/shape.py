@@ -278,7 +278,8 @@ class _Report:
             if key not in error.instance and (*path, key) not in self._paths:
                 self._paths.add((*path, key))
                 message = f"The key `{key}` is missing in {self._label(path)}."
-                hint = str(known.get(key, {}).get("description", ""))
+                about = str(known.get(key, {}).get("description", ""))
+                hint = f"add `{key}:`. {about}" if about else f"add `{key}:`"
                 self._add(self._owner_place(path), path, "SHAPE_MISSING_KEY", message, hint)
 
     def _alternatives(self, error: _Error, path: Path) -> None:
@@ -366,7 +367,7 @@ def _not_among(error: _Error, node: Scalar, label: str, kind: str) -> tuple[str,
     if "number" in types and (flaw or types <= {None, "number"}):
         return "SHAPE_NOT_A_NUMBER", f"{label} must be {wanted}, not {shown}.", flaw
     hint = flaw or meant(node.text, wanted) or did_you_mean(node.text, choices)
-    hint = hint or str(error.schema.get("description", ""))
+    hint = hint or str(error.schema.get("description", "")) or f"write {wanted}"
     has_form = any("pattern" in branch for branch in branches)
     if choices and not has_form and types <= {None, "integer", "string"}:
         return "SHAPE_UNKNOWN_VALUE", f"{label} cannot be {shown}.", hint

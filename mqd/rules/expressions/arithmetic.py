@@ -15,6 +15,7 @@ from mqd.ground.units import DURATION, PRICE, RATIO, SHARES, TIME_OF_DAY, Unit, 
 from mqd.rules.expressions import ir
 from mqd.rules.expressions.scope import UNDECIDED
 from mqd.rules.problems import Problems, did_you_mean
+from mqd.rules.words.facts import FACTS
 
 if TYPE_CHECKING:
     from mqd.rules.expressions.scope import Scope
@@ -227,6 +228,8 @@ class NumberReader:
             message = f"There is no `{dotted}` here."
             # The slip may as well stand at the declaration, so that one is told as unused too.
             hint = did_you_mean(dotted, self.scope.names) or _WHERE_NAMES_ARE
+            if dotted in FACTS:
+                hint = "a fact, but not of these rules; the glossary says which may read it"
             raise self.refused(node, "EXPR_UNKNOWN_NAME", message, hint)
         if found.unit == UNDECIDED:
             raise RefusedPart  # the declaration itself has a problem; one is enough

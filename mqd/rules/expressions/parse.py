@@ -21,6 +21,11 @@ _OTHER_SIGNS = {
     "=>": ">=", "=<": "<=", "<>": "!=", "&&": "and", "||": "or",
     "=": "==", "&": "and", "|": "or", "!": "not",
 }  # fmt: skip
+# What a keyboard or a word processor puts in the place of a sign.
+_PLAIN = {
+    "\u2264": "<=", "\u2265": ">=", "\u2260": "!=", "\u2212": "-", "\u2013": "-", "\u2014": "-",
+    "\u00d7": "*", "\u00f7": "/",
+}  # fmt: skip
 _CLOCK = re.compile(r"[0-9]:[0-9]")
 _SHOUTED = re.compile(r"AND|OR|NOT|IN|IS")
 
@@ -73,7 +78,9 @@ def _unfit_character(text: str) -> NotAnExpression | None:
             )
         if not (character.isascii() and (character.isprintable() or character == "\n")):
             message = "Only plain ASCII characters and spaces belong in an expression."
-            return NotAnExpression(offset, "EXPR_SYNTAX", message, "type it again")
+            plain = _PLAIN.get(character)
+            hint = f"write `{plain}`" if plain else "type it again"
+            return NotAnExpression(offset, "EXPR_SYNTAX", message, hint)
         open_brackets += (character in "([{") - (character in ")]}")
         if open_brackets > DEEPEST:
             return _too_large("The expression is nested too deeply.", offset)
@@ -95,6 +102,8 @@ def _not_python(error: SyntaxError, bare: str, lead: int) -> NotAnExpression:
         hint = "this bracket closes nothing"
     elif _CLOCK.search(bare):
         hint = "a time stands in a param or a limit, such as: clock.time in limits.entry_window"
+    elif bare[offset : offset + 1] == "=" and bare[:offset].rstrip()[-1:] in {"<", ">", "!"}:
+        hint = f"did you mean `{bare[:offset].rstrip()[-1]}=`?"
     elif meant:
         hint = f"did you mean `{_OTHER_SIGNS[meant[0]]}`?"
     elif shouted:

@@ -117,6 +117,12 @@ class _Reader(NumberReader):
             subject = self.name(left)
             members = (self._member(subject, right),)
             return ir.InList(subject, members, isinstance(op, ast.NotEq))
+        if isinstance(op, (ast.Eq, ast.NotEq)) and (word := _true_or_false(right)):
+            found = self.scope.read(dotted_name(left) or "")
+            if found is not None and found.unit == BOOL:
+                meant = "" if (word == "true") == isinstance(op, ast.Eq) else "not "
+                message = f"`{found.name}` is yes or no by itself."
+                raise self.refused(right, "EXPR_TYPE", message, f"write `{meant}{found.name}`")
         one, two = self.together(left, right, "compared")
         return ir.Compare(_COMPARISONS[type(op)], one, two, one.unit)
 
@@ -174,3 +180,9 @@ class _Reader(NumberReader):
             hint = did_you_mean(word, subject.members)
             raise self.refused(node, "EXPR_NOT_A_MEMBER", message, hint)
         return word
+
+
+def _true_or_false(node: ast.expr) -> str:
+    """`true` or `false`, however an author writes it; empty for anything else."""
+    word = ast.unparse(node).lower()
+    return word if word in {"true", "false"} else ""
