@@ -70,7 +70,7 @@ def _strategy_uses(strategy: Strategy) -> Iterator[tuple[str, Use]]:
             yield fact, Use(measure.name, measure.place)
     entry = strategy.entry
     yield from _read(entry.qty.value, "entry.qty", entry.qty.place)
-    yield from _read(entry.stop_loss, "entry.stop_loss", entry.place)
+    yield from _read(entry.stop_loss, "entry.stop_loss", entry.stop_loss_place)
 
 
 def _guard_uses(machine: MachineRules) -> Iterator[tuple[str, Use]]:

@@ -130,6 +130,7 @@ class Entry:
     qty: Sizing
     stop_loss: Numeric
     stop_loss_text: str
+    stop_loss_place: Place
     place: Place
 
 

@@ -176,6 +176,7 @@ def _entry(document: Document, scope: Scope) -> Entry | None:
         ),
         stop_loss=stop_loss,
         stop_loss_text=ir.to_text(stop_loss),
+        stop_loss_place=document.key_place("entry", "stop_loss"),
         place=document.key_place("entry"),
     )  # fmt: skip
 
