@@ -27,6 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LINK = re.compile(r"\]\((?:\.\./)*rules/\S+\.yaml\.md#line-(\d+)\)")
 PLAIN = re.compile(r"`([\w./-]+\.(?:yaml|py|json|j2)):(\d+)`")
 NAMED = re.compile(r"`([\w./-]+\.(?:yaml|py|json|j2))(?::(\d+))?`")
+ITEM = re.compile(r" *([-*+]|[0-9]+[.)]) ")
 FENCED = re.compile(r"^```.*?^```$|^<pre>.*?^</pre>$", re.MULTILINE | re.DOTALL)
 
 
@@ -46,7 +47,7 @@ def sections(page: str) -> Iterator[Section]:
         if line.startswith("#"):
             yield found
             found = Section(line, [], [])
-        elif line.startswith("- "):
+        elif ITEM.match(line):
             found.statements.append(line)
         elif line.startswith("|"):
             if not line.startswith("|--") and not after.startswith("|--"):
@@ -115,6 +116,9 @@ def test_a_bare_desk_has_no_page_that_says_things_from_nowhere(book, pages) -> N
         ("| A |\n|---|\n| a row<br>`units.py:40` |\n", []),
         ("From `a.yaml:1`.\n\n- an item\n", ["- an item"]),
         ("- an item ([line&nbsp;3](../rules/a/b.yaml.md#line-3))\n", []),
+        ("From `a.yaml:1`.\n\n* an item\n", ["* an item"]),
+        ("From `a.yaml:1`.\n\n1. an item\n", ["1. an item"]),
+        ("- an item `a.yaml:1`\n  - one below\n", ["  - one below"]),
         ("- it [leads on](limits.md#limit-x)\n", ["- it [leads on](limits.md#limit-x)"]),
         ("## A\n\n```yaml\n- an example\n```\n", []),
     ],

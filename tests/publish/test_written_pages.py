@@ -21,4 +21,7 @@ def test_the_travelling_rule_is_the_shipped_one():
     book = load_rules(ROOT / "rules")
     (strategy,) = book.strategies
     (rule,) = [rule for rule in strategy.no_trade if rule.code == CODE]
-    assert f"> {English(strategy.params, book.limits).sentence(rule.when)}\n" in page
+    sentence = English(strategy.params, book.limits).sentence(rule.when)
+    without_number, numbers = re.subn(r"[0-9.]+ %", "...", sentence)
+    assert numbers == 1, "the page has dots in the place of one number, so that it may change"
+    assert f"> {without_number}\n" in page
