@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 from mqd.app.backtest import run_backtest
 from mqd.brokers.simulated import SimulationSettings
@@ -67,6 +68,14 @@ def _deviations(book: RuleBook, out: Path) -> tuple[Deviation, ...]:
     return read_deviations(text, str(path), book)
 
 
+class _Seen(NamedTuple):
+    """What there is to explain; explaining is slow, so only what is shown is explained."""
+
+    bar: BarClosed
+    decision: Decision
+    outcome: Outcome
+
+
 class _Keeper:
     """Keeps of each strategy the first entry that was filled, its exit, and its nearest miss."""
 
@@ -76,7 +85,7 @@ class _Keeper:
         self._entries: dict[str, Moment] = {}
         self._entry_ns: dict[str, int] = {}
         self._finished: dict[str, Example] = {}
-        self._misses: dict[str, tuple[int, Moment]] = {}
+        self._misses: dict[str, tuple[int, _Seen]] = {}
 
     def saw(self, event: Event, outcome: Outcome, state: DeskState) -> None:
         """Look at one event's decisions and trades."""
@@ -93,26 +102,26 @@ class _Keeper:
         if strategy in self._finished:
             return
         if decision.outcome == ENTER:
-            self._entries[strategy] = self._moment(bar, decision, outcome)
+            self._entries[strategy] = self._moment(_Seen(bar, decision, outcome))
             self._entry_ns[strategy] = bar.at_ns
         elif decision.outcome == EXIT and strategy in self._entries:
-            left = self._moment(bar, decision, outcome)
+            left = self._moment(_Seen(bar, decision, outcome))
             self._finished[strategy] = Example(strategy, _BARS, self._entries[strategy], exit=left)
         against = decision.no_trade.bit_count()
         if strategy not in self._misses or against < self._misses[strategy][0]:
-            self._misses[strategy] = against, self._moment(bar, decision, outcome)
+            self._misses[strategy] = against, _Seen(bar, decision, outcome)
 
-    def _moment(self, bar: BarClosed, decision: Decision, outcome: Outcome) -> Moment:
-        records = (*outcome.commands, *outcome.notes)
-        explained = explain_decision(0, bar, decision, records, self._book)
-        return Moment(exchange_time_text(bar.at_ns), explained)
+    def _moment(self, seen: _Seen) -> Moment:
+        records = (*seen.outcome.commands, *seen.outcome.notes)
+        explained = explain_decision(0, seen.bar, seen.decision, records, self._book)
+        return Moment(exchange_time_text(seen.bar.at_ns), explained)
 
     def example(self, strategy: str) -> Example | None:
         """The first round trip; else the bar on which least stood against an entry."""
         found = self._finished.get(strategy)
         if found is None:
             miss = self._misses.get(strategy)
-            return Example(strategy, _BARS, miss[1]) if miss else None
+            return Example(strategy, _BARS, self._moment(miss[1])) if miss else None
         entered_ns = self._entry_ns[strategy]
         entry = next(
             (

@@ -74,7 +74,7 @@ def _watch(folder: Path, out: Path, commands: tuple[Command, ...]) -> None:
     from mqd.app.pages import beside_the_rules
     from mqd.cli.problems import problems_text
     from mqd.ground.errors import RuleError
-    from mqd.publish.pages import stale_pages, write_pages
+    from mqd.publish.pages import write_pages
     from mqd.rules.validate import load_rules
 
     typer.echo(f"watching {folder}; Ctrl-C ends it")
@@ -87,9 +87,8 @@ def _watch(folder: Path, out: Path, commands: tuple[Command, ...]) -> None:
                 try:
                     book = load_rules(folder)
                     beside = beside_the_rules(book, _home(folder, out), commands)
-                    for line in stale_pages(book, out, beside):
-                        typer.echo(line)
-                    write_pages(book, out, beside)
+                    for page in write_pages(book, out, beside):
+                        typer.echo(str(page))
                     typer.echo(f"pages written for rules {book.digest[:12]}")
                 except RuleError as error:
                     typer.echo(problems_text(error.problems, error.folder))
