@@ -94,9 +94,15 @@ def _risk_sentences(found: DailyReport) -> Iterator[str]:
     times = "" if stopped.mean_of_plan is None else (
         f", {stopped.mean_of_plan.quantize(_CENT)} times the planned risk"
     )  # fmt: skip
+    if stopped.trades == 1:
+        told = "beyond the planned risk" if stopped.over_plan else "within the planned risk"
+        lost = f"it lost {mean} USD"
+    else:
+        told = f"{stopped.over_plan} of them beyond the planned risk"
+        lost = f"they lost {mean} USD on average"
     yield (
-        f"{stopped.trades} {trades} stopped out, {stopped.over_plan} of them beyond the planned "
-        f"risk; they lost {mean} USD on average{times}. A stop is looked at when a bar closes."
+        f"{stopped.trades} {trades} stopped out, {told}; {lost}{times}. "
+        f"A stop is looked at when a bar closes."
     )
 
 

@@ -144,3 +144,6 @@ def test_a_real_day_with_a_stop(tmp_path: Path) -> None:
     found = daily(tmp_path, "--date", stopped[0]["exit_ts"][:10])
     assert found["stopped"]["trades"] == 1
     assert Decimal(found["stopped"]["worst_of_plan"]) > 1
+    day = stopped[0]["exit_ts"][:10]
+    said = mqd("report", "daily", "--date", day, "--db", "desk.db", cwd=tmp_path).stdout
+    assert "1 trade was stopped out, beyond the planned risk; it lost 1" in " ".join(said.split())
