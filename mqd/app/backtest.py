@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mqd import __version__
 from mqd.app.bars import recorded_feed
-from mqd.brokers.simulated import SimulatedBroker, SimulationSettings, reply_key
+from mqd.brokers.simulated import SimulatedBroker, SimulationSettings
 from mqd.engine.core import Engine
 from mqd.engine.state import DeskState
 from mqd.ground.times import NS_PER_MINUTE
@@ -77,7 +77,7 @@ def run_backtest(
     keeper = journal if journal is not None else MemoryJournal(keep=False)
     keeper.remember_rules(book.digest, book.canonical)
     desk = Desk(Engine.of(compiled), DeskState(), keeper, SimulatedBroker(simulation))
-    loop = Loop(desk, (trades, *watchers), reply_key=reply_key)
+    loop = Loop(desk, (trades, *watchers))
     start_ns = feed.rows.first_ns if feed.rows.count else 0
     desk.take(DeskStarted(start_ns, book.digest, PROFILE, __version__))
     loop.run(feed.events())

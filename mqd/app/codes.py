@@ -13,7 +13,8 @@ from mqd.ground import errors
 from mqd.model import command, decision, event, order, position
 from mqd.publish.declared import source_line
 from mqd.publish.listed import listed_meanings
-from mqd.publish.meanings import Meaning, meanings_of
+from mqd.publish.meaning import Meaning
+from mqd.publish.meanings import meanings_of
 from mqd.publish.problem_codes import code_lines
 from mqd.rules.book import RuleBook
 from mqd.rules.codes import all_codes
@@ -35,13 +36,15 @@ BROKER_CODES: dict[str, str] = {
     simulated.TOO_MANY_ORDERS: "More orders work than the simulated broker takes.",
     simulated.INSUFFICIENT_QTY: "More was to be sold than is held; there is no selling short.",
     simulated.SIMULATED_REJECT: "The rehearsal said no, because `reject_every` asked for it.",
+    simulated.ORDER_ENDED: "The order was to be taken back and has ended already.",
+    simulated.ORDER_UNKNOWN: "The order was to be taken back and was never sent.",
 }
 OUTCOME_CODES: dict[str, str] = {
     decision.NO_TRADE: "A bar was looked at and nothing was to be sent.",
     decision.ENTER: "Nothing stood against it: an entry order was made.",
     decision.EXIT: "An exit was true: an order to close the position was made.",
     decision.REFUSED: "An entry was wanted; a data rule, a protection or a check said no.",
-    decision.EXIT_WAITS: "An exit is due and held back, by an exit on its way or a halted desk.",
+    decision.EXIT_WAITS: "An exit is due and held back, by an exit on its way or a frozen desk.",
 }
 
 

@@ -14,6 +14,7 @@ from mqd.model.decision import ENTER, EXIT, Decision, Outcome
 from mqd.model.event import BarClosed, Event
 from mqd.model.order import Order
 from mqd.publish.beside import Beside, Command
+from mqd.publish.cases import read_cases
 from mqd.publish.deviations import FILE, Deviation, read_deviations
 from mqd.publish.example import Example, Moment
 from mqd.publish.exercised import exercised_rules
@@ -32,12 +33,14 @@ def beside_the_rules(book: RuleBook, out: Path, commands: tuple[Command, ...] = 
     Raises:
         SettingsError: a file beside the pages cannot be read, or names a rule that is not there.
     """
-    tests = out.absolute().parent / "tests"
+    folder = out.absolute().parent / "tests"
+    tests = exercised_rules(folder, book) if folder.is_dir() else {}
     return Beside(
         home=out,
         examples=worked_examples(book),
         commands=commands,
-        tests=exercised_rules(tests, book) if tests.is_dir() else {},
+        tests=tests,
+        cases=read_cases(folder, tests),
         deviations=_deviations(book, out),
     )
 
@@ -113,7 +116,9 @@ class _Keeper:
 
     def _moment(self, seen: _Seen) -> Moment:
         records = (*seen.outcome.commands, *seen.outcome.notes)
-        explained = explain_decision(0, seen.bar, seen.decision, records, self._book)
+        explained = explain_decision(
+            0, seen.bar, seen.decision, records, self._book, with_flips=False
+        )
         return Moment(exchange_time_text(seen.bar.at_ns), explained)
 
     def example(self, strategy: str) -> Example | None:

@@ -1,7 +1,8 @@
-"""`mqd report daily`: one day of a journal, replayed and summed up."""
+"""`mqd report`: a journal replayed: one day summed up, or every trading event in order."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 
 from mqd.engine.state import DeskState
@@ -11,6 +12,7 @@ from mqd.ground.times import NS_PER_S
 from mqd.model.event import BarClosed, SessionClosed, SessionOpened
 from mqd.ports.journal import Journal
 from mqd.publish.daily import DailyReport, DayWatch
+from mqd.publish.trade_journal import TradeJournal, TradingEvent
 from mqd.runtime.replay import replay
 
 _NS_PER_HOUR = 3_600 * NS_PER_S
@@ -40,6 +42,17 @@ def daily_report(journal: Journal, shown_as: str, date: str | None = None) -> Da
     if watch is None:
         raise SettingsError(_nothing(shown_as, date, days))
     return watch.report(shown_as, state.orders)
+
+
+def trading_events(journal: Journal) -> Iterator[TradingEvent]:
+    """Every trading event of the journal, in order.
+
+    Raises:
+        JournalError: the journal does not replay.
+    """
+    told = TradeJournal()
+    for item in replay(journal):
+        yield from told.told(item.event, item.outcome, item.state, item.engine.book.rules)
 
 
 def _nothing(shown_as: str, date: str | None, days: list[str]) -> str:

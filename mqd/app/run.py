@@ -4,30 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from math import ceil
 from pathlib import Path
 
 from mqd import __version__
 from mqd.app.bars import recorded_feed
+from mqd.app.interruptions import interruptions_of
+from mqd.app.kill_file import kill_file
 from mqd.app.settings import Settings
-from mqd.brokers.simulated import SimulatedBroker, reply_key
+from mqd.brokers.simulated import SimulatedBroker
 from mqd.engine.core import Engine
+from mqd.engine.moves import in_age_order
 from mqd.feeds.recorded import RecordedFeed
-from mqd.ground.errors import SettingsError
+from mqd.ground.errors import ReconciliationError, SettingsError
 from mqd.ground.times import NS_PER_MINUTE, NS_PER_S
 from mqd.model.event import BarClosed, DeskStarted
+from mqd.model.order import Order
 from mqd.ports.clock import Clock
 from mqd.ports.feed import FeedEvent
 from mqd.rules.book import RuleBook
 from mqd.rules.compile.book import compile_book
 from mqd.runtime.desk import Desk, Watcher
 from mqd.runtime.loop import MOST_SESSIONS, Loop
-from mqd.runtime.replay import recover
+from mqd.runtime.recovery import recover
 from mqd.store.journal import SqlJournal, open_journal
 
 # Nobody wants to sit through the nights between recorded sessions.
 _LONGEST_WAIT_NS = 5 * NS_PER_MINUTE
 _FLUSH_BEFORE_S = 1.0  # what only decides becomes durable within a second
+_LISTEN_EVERY_S = 0.2  # a button must not wait for the next bar
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +66,7 @@ class DeskRun:
         self.journal: SqlJournal = open_journal(plan.journal_url, clock, write=True)
         try:
             broker = SimulatedBroker(plan.settings.simulation())
-            self.recovered = recover(self.journal, broker, reply_key)
+            self.recovered = recover(self.journal, broker, self.feed)
             engine = Engine.of(compile_book(plan.book))
             self.journal.remember_rules(plan.book.digest, plan.book.canonical)
             self.desk = Desk(engine, self.recovered.state, self.journal, broker)
@@ -74,18 +79,36 @@ class DeskRun:
         """Whether the journal held a desk already."""
         return self.recovered.events > 0
 
+    @property
+    def unfinished(self) -> list[Order]:
+        """Orders that have not ended: at a shutdown a person has to know of them."""
+        return in_age_order(self.desk.state)
+
     def run(
-        self, watchers: Iterable[Watcher] = (), stop_wanted: Callable[[], bool] = lambda: False
+        self,
+        watchers: Iterable[Watcher] = (),
+        stop_wanted: Callable[[], bool] = lambda: False,
+        halt_wanted: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Run until the bars end, enough sessions closed or a stop; then close the journal."""
-        loop = Loop(self.desk, watchers, reply_key=reply_key, stop_wanted=stop_wanted)
-        loop.journaled = self.recovered.journaled
+        """Run until the bars end, enough sessions closed or a stop; then close the journal.
+
+        Raises:
+            ReconciliationError: the desk and the broker differ too much to start.
+        """
+        file = kill_file(self.plan.settings.kill_file, self.plan.journal_url)
+        loop = Loop(
+            self.desk,
+            watchers,
+            left_over=self.recovered.left_over,
+            stop_wanted=stop_wanted,
+            interruptions=interruptions_of(self.desk, self.journal, self.clock, file, halt_wanted),
+        )
         started = DeskStarted(
             self._start_ns(), self.plan.book.digest, self.plan.settings.profile, __version__
         )
         try:
-            loop.start(started)  # watched, because what is held is looked at under these rules
-            loop.run(self._paced(self._remaining()), self.plan.most_sessions)
+            start(loop, started)  # watched, because what is held is looked at under these rules
+            loop.run(self._paced(self.recovered.rest_of(self.feed), loop), self.plan.most_sessions)
         finally:
             self.journal.close()
 
@@ -95,12 +118,7 @@ class DeskRun:
             return self.recovered.last_bar_ns
         return self.feed.rows.first_ns if self.feed.rows.count else 0
 
-    def _remaining(self) -> Iterator[FeedEvent]:
-        """What the feed still has to say; what the journal holds already is skipped."""
-        events = self.feed.events(self.recovered.feed_after_ns)
-        return islice(events, self.recovered.feed_skips, None)
-
-    def _paced(self, events: Iterable[FeedEvent]) -> Iterator[FeedEvent]:
+    def _paced(self, events: Iterable[FeedEvent], loop: Loop) -> Iterator[FeedEvent]:
         if self.plan.speed is None:
             yield from events
             return
@@ -112,9 +130,33 @@ class DeskRun:
                     wait_s = wait_ns / NS_PER_S / self.plan.speed
                     if wait_s >= _FLUSH_BEFORE_S:
                         self.journal.flush()
-                    self.clock.sleep(wait_s)
+                    self._wait(wait_s, loop)
                 last_ns = event.at_ns
             yield event
+
+    def _wait(self, wait_s: float, loop: Loop) -> None:
+        """Wait for the next bar, and listen meanwhile: a button must not wait for it too."""
+        slices = ceil(wait_s / _LISTEN_EVERY_S)
+        for _ in range(slices):
+            self.clock.sleep(wait_s / slices)
+            loop.take_interruptions()
+
+
+def start(loop: Loop, started: DeskStarted) -> None:
+    """Start a desk, and compare it with its broker before anything else.
+
+    Raises:
+        ReconciliationError: they differ by more than the rules let pass.
+    """
+    loop.start(started)
+    loop.take_replies()
+    refusals = loop.desk.state.refused_start
+    if refusals:
+        raise ReconciliationError(
+            f"the start is refused by {', '.join(refusals)}: the desk and the broker differ;"
+            " `mqd reconcile --dry-run` shows how, `mqd reconcile --adopt --by NAME --reason TEXT`"
+            " takes the broker's side"
+        )
 
 
 def new_journal_url(folder: Path) -> str:

@@ -21,7 +21,10 @@ DEFAULT = "default"
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """One profile. `journal` is the folder under which each run gets its own."""
+    """One profile. `journal` is the folder under which each run gets its own.
+
+    While the file `kill_file` exists the desk is halted; empty: beside the journal.
+    """
 
     profile: str = "samples"
     broker: str = "simulated"
@@ -30,6 +33,7 @@ class Settings:
     fee_per_share_usd: str = "0"
     reject_every: str = "0"
     journal: str = "var/runs"
+    kill_file: str = ""
 
     def simulation(self) -> SimulationSettings:
         """The simulated broker's settings.

@@ -2,33 +2,38 @@
 
 It is a function of its calls: no clock, no chance, exact decimals. Showing it the same market
 events and sending it the same commands in the same order gives the same replies, which is how
-a restarted desk gets its broker back (`reply_key` says which replies it has already).
+a restarted desk gets its broker back.
 
 One rule orders everything: a command takes effect at the latest instant the broker was shown,
 after all that the bar which ended there has filled. The fill at the close of bar K therefore
-waits, unseen, until the desk has reacted to K; the first command after that, or the next
-market event, brings it out, stamped with the end of K.
+waits, unseen, until the desk has reacted to K; the first order or cancel after that, or the next
+market event, brings it out, stamped with the end of K. A question (a look-up, a snapshot) brings
+nothing about and is answered at its own instant: a desk that asks more often, as after a restart,
+gets no other fills.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from decimal import Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from decimal import Decimal
 from typing import Literal
 
+from mqd.brokers.books import CANCELED, EXACT, EXPIRED, ZERO, BookedOrder, Books
 from mqd.ground.errors import DuplicateOrderError, SettingsError
-from mqd.model.command import CancelOrder, Command, SubmitOrder
+from mqd.model.command import CancelOrder, Command, LookUpOrder, SubmitOrder, TakeSnapshot
 from mqd.model.event import (
     BarClosed,
     BrokerEvent,
+    CancelRefused,
     Event,
     OrderAcknowledged,
     OrderCancelled,
     OrderExpired,
-    OrderFilled,
+    OrderNotFound,
     OrderRejected,
+    OrderReported,
     SessionClosed,
     SessionOpened,
 )
@@ -40,15 +45,13 @@ UNSUPPORTED_ORDER = "UNSUPPORTED_ORDER"
 TOO_MANY_ORDERS = "TOO_MANY_ORDERS"
 INSUFFICIENT_QTY = "INSUFFICIENT_QTY"
 SIMULATED_REJECT = "SIMULATED_REJECT"
+ORDER_ENDED = "ORDER_ENDED"
+ORDER_UNKNOWN = "ORDER_UNKNOWN"
 
 MOST_WORKING_ORDERS = 1_000
 
-_ZERO = Decimal(0)
 _BASIS_POINTS = Decimal(10_000)
 _INFINITY = float("inf")
-
-# Sums and products of any float64 prices fit; what would not is an error, never a rounding.
-_EXACT = Context(prec=2_000, traps=[Inexact, InvalidOperation, Overflow, DivisionByZero])
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +62,18 @@ class SimulationSettings:
     open. `slippage_bps` worsens every price. An order trades at most `largest_fill_shares` a bar,
     the rest on the following bars (None: no limit). Every `reject_every`-th entry is rejected
     (0: none; an entry refused for another reason is not counted). `fee_per_share_usd` is charged
-    on every fill.
+    on every fill. `starting_cash_usd` is what the account holds before anything trades.
 
     Raises:
         SettingsError: a value cannot be used; the message names the field.
     """
 
     fill: FillAt = "close"
-    slippage_bps: Decimal = _ZERO
+    slippage_bps: Decimal = ZERO
     largest_fill_shares: Decimal | None = None
     reject_every: int = 0
-    fee_per_share_usd: Decimal = _ZERO
+    fee_per_share_usd: Decimal = ZERO
+    starting_cash_usd: Decimal = ZERO
 
     def __post_init__(self) -> None:
         if self.fill not in {"close", "next-open"}:
@@ -91,61 +95,42 @@ class SimulationSettings:
             raise SettingsError(
                 f"fee_per_share_usd is {self.fee_per_share_usd}, expected a decimal from 0"
             )
-
-
-@dataclass(slots=True)
-class _WorkingOrder:
-    """An acknowledged order with shares still to trade."""
-
-    order: SubmitOrder
-    sent_ns: int
-    remaining_qty: Decimal
-    broker_order_id: str = field(init=False)
-    parts: int = 0
-
-    def __post_init__(self) -> None:
-        self.broker_order_id = f"sim-{self.order.client_order_id}"
-
-
-def reply_key(event: BrokerEvent) -> tuple[str, str, str]:
-    """What tells one reply from every other: its kind, client order id and execution id or ''."""
-    execution_id = event.execution_id if isinstance(event, OrderFilled) else ""
-    return type(event).__name__, event.client_order_id, execution_id
+        if not _is_number(self.starting_cash_usd):
+            raise SettingsError(
+                f"starting_cash_usd is {self.starting_cash_usd!r}, expected a decimal"
+            )
 
 
 class SimulatedBroker:
     """Takes market day orders in regular sessions and fills them on accepted bars; no shorting.
 
-    Asked to cancel an order that it does not know or that has ended, it says nothing, as a real
-    broker's refusal of such a request is no news about the order.
+    It answers everything it is asked. A cancel of an order that has ended, or that it never saw,
+    is refused; a look-up's answer and a snapshot tell what is so after all news before them.
     """
 
     def __init__(self, settings: SimulationSettings) -> None:
         slippage = settings.slippage_bps
         self._settings = settings
         self._price_factor = {
-            "buy": _EXACT.add(_BASIS_POINTS, slippage).scaleb(-4, _EXACT),
-            "sell": _EXACT.subtract(_BASIS_POINTS, slippage).scaleb(-4, _EXACT),
+            "buy": EXACT.add(_BASIS_POINTS, slippage).scaleb(-4, EXACT),
+            "sell": EXACT.subtract(_BASIS_POINTS, slippage).scaleb(-4, EXACT),
         }
         self._now_ns = 0
         self._session_date: str | None = None
         self._last_bar: dict[str, BarClosed] = {}  # accepted bars of the open session
         self._bar_to_fill: BarClosed | None = None  # its close has not been traded on yet
-        self._seen_ids: set[str] = set()
-        self._working: dict[str, _WorkingOrder] = {}
+        self._books = Books()
         self._entries = 0
-        self._positions: dict[str, Decimal] = {}
-        self._cash_delta_usd = _ZERO
         self._outgoing: deque[BrokerEvent] = deque()
 
     @property
     def cash_delta_usd(self) -> Decimal:
         """What all fills and fees together did to the account's cash, in USD, exact."""
-        return self._cash_delta_usd
+        return self._books.cash_delta_usd
 
     def position(self, symbol: str) -> Decimal:
         """Shares held of `symbol`: the sum of its fills."""
-        return self._positions.get(symbol, _ZERO)
+        return self._books.position(symbol)
 
     def replies(self) -> Iterator[BrokerEvent]:
         """The replies that are ready, in order, with those that commands sent meanwhile cause."""
@@ -177,34 +162,63 @@ class SimulatedBroker:
             DuplicateOrderError: the order's id was sent before; that first order is untouched.
         """
         # Before any effect: a refused request must not move anything, not even a waiting fill.
-        if isinstance(command, SubmitOrder) and command.client_order_id in self._seen_ids:
+        if isinstance(command, SubmitOrder) and command.client_order_id in self._books.orders:
             raise DuplicateOrderError(
                 f"client_order_id must be unique: {command.client_order_id} was sent before"
             )
-        self._fill_at_close()
-        if isinstance(command, CancelOrder):
-            if self._working.pop(command.client_order_id, None) is not None:
-                self._outgoing.append(OrderCancelled(self._now_ns, command.client_order_id))
-        else:
+        if isinstance(command, SubmitOrder | CancelOrder):
+            self._fill_at_close()  # a question moves nothing
+        if isinstance(command, SubmitOrder):
             self._submit(command)
+        elif isinstance(command, CancelOrder):
+            self._cancel(command)
+        elif isinstance(command, LookUpOrder):
+            self._look_up(command)
+        else:
+            self._take_snapshot(command)
+
+    def _at_ns(self, command: Command) -> int:
+        """Before the first market event there is no instant but the command's own."""
+        return self._now_ns or command.at_ns
+
+    def _cancel(self, command: CancelOrder) -> None:
+        order_id, at_ns = command.client_order_id, self._at_ns(command)
+        ended = self._books.end(order_id, CANCELED)
+        if ended is not None:
+            self._outgoing.append(OrderCancelled(at_ns, order_id, ended.filled_qty))
+            return
+        booked = self._books.orders.get(order_id)
+        refusal = (ORDER_UNKNOWN, "no such order was sent")
+        if booked is not None:
+            refusal = (ORDER_ENDED, f"the order is {booked.status} already")
+        self._outgoing.append(CancelRefused(at_ns, order_id, *refusal))
+
+    def _look_up(self, command: LookUpOrder) -> None:
+        order_id, at_ns = command.client_order_id, command.at_ns
+        booked = self._books.orders.get(order_id)
+        self._outgoing.append(
+            OrderNotFound(at_ns, order_id)
+            if booked is None
+            else OrderReported(at_ns, booked.report())
+        )
+
+    def _take_snapshot(self, command: TakeSnapshot) -> None:
+        starting_usd = self._settings.starting_cash_usd
+        self._outgoing.append(self._books.snapshot(command.at_ns, command.at_ns, starting_usd))
 
     def _submit(self, order: SubmitOrder) -> None:
-        self._seen_ids.add(order.client_order_id)
+        at_ns, broker_order_id = self._at_ns(order), f"sim-{order.client_order_id}"
         refusal = self._refusal(order)
         if refusal is not None:
-            # Before the first market event there is no instant but the order's own.
-            at_ns = self._now_ns or order.at_ns
+            self._books.refuse(order, broker_order_id, at_ns)
             self._outgoing.append(OrderRejected(at_ns, order.client_order_id, *refusal))
             return
-        working = _WorkingOrder(order, self._now_ns, order.qty)
-        self._working[order.client_order_id] = working
-        self._outgoing.append(
-            OrderAcknowledged(self._now_ns, order.client_order_id, working.broker_order_id)
-        )
+        booked = self._books.take(order, broker_order_id, at_ns)
+        self._outgoing.append(OrderAcknowledged(at_ns, order.client_order_id, broker_order_id))
         bar = self._last_bar.get(order.symbol)
         if self._settings.fill == "close" and bar is not None and bar.at_ns == self._now_ns:
             # An older close is no price of now: such an order waits for the next bar.
-            self._trade([working], bar.close, bar.at_ns)
+            self._trade([booked], bar.close, bar.at_ns)
 
     def _refusal(self, order: SubmitOrder) -> tuple[str, str] | None:
         """The code and words the order is refused with, or None for an order that is taken."""
@@ -217,7 +231,7 @@ class SimulatedBroker:
             )
         if order.side not in self._price_factor or not (order.qty.is_finite() and order.qty > 0):
             return UNSUPPORTED_ORDER, f"cannot {order.side!r} {order.qty} shares"
-        if len(self._working) >= MOST_WORKING_ORDERS:
+        if len(self._books.working) >= MOST_WORKING_ORDERS:
             return TOO_MANY_ORDERS, f"{MOST_WORKING_ORDERS} orders are working already"
         # Without short selling a buy is an entry and a sell is an exit.
         return self._entry_refusal() if order.side == "buy" else self._exit_refusal(order)
@@ -230,18 +244,10 @@ class SimulatedBroker:
         return None
 
     def _exit_refusal(self, order: SubmitOrder) -> tuple[str, str] | None:
-        available = self._available_qty(order.symbol)
+        available = self._books.available_qty(order.symbol)
         if order.qty > available:
             return INSUFFICIENT_QTY, f"requested {order.qty}, available {available}"
         return None
-
-    def _available_qty(self, symbol: str) -> Decimal:
-        """Shares held that no working sell has claimed: two sells may not share a share."""
-        available = self.position(symbol)
-        for working in self._working.values():
-            if working.order.symbol == symbol and working.order.side == "sell":
-                available = _EXACT.subtract(available, working.remaining_qty)
-        return available
 
     def _take_bar(self, bar: BarClosed) -> None:
         if self._settings.fill == "close":
@@ -252,56 +258,36 @@ class SimulatedBroker:
 
     def _fill_at_close(self) -> None:
         bar, self._bar_to_fill = self._bar_to_fill, None
-        if bar is not None and self._working:
+        if bar is not None and self._books.working:
             self._trade(self._working_at(bar.symbol, bar.at_ns), bar.close, bar.at_ns)
 
-    def _working_at(self, symbol: str, at_ns: int) -> list[_WorkingOrder]:
+    def _working_at(self, symbol: str, at_ns: int) -> list[BookedOrder]:
         """Orders of `symbol` that were there at `at_ns`: no order trades before it was sent."""
         return [
-            working
-            for working in self._working.values()
-            if working.order.symbol == symbol and working.sent_ns <= at_ns
+            booked
+            for booked in self._books.working.values()
+            if booked.order.symbol == symbol and booked.sent_ns <= at_ns
         ]
 
     def _end_session(self, next_date: str | None) -> None:
-        for client_order_id in self._working:
-            self._outgoing.append(OrderExpired(self._now_ns, client_order_id))
-        self._working.clear()
+        for order_id, booked in tuple(self._books.working.items()):
+            self._books.end(order_id, EXPIRED)
+            self._outgoing.append(OrderExpired(self._now_ns, order_id, booked.filled_qty))
         self._last_bar.clear()
         self._session_date = next_date
+        if next_date is not None:
+            self._books.executions.clear()  # a snapshot tells those since the session's open
 
-    def _trade(self, orders: list[_WorkingOrder], quote: float, at_ns: int) -> None:
+    def _trade(self, orders: Iterable[BookedOrder], quote: float, at_ns: int) -> None:
         """Fill what one bar allows of each order at `quote`, worsened by the slippage."""
         if not 0 < quote < _INFINITY:
             return  # the data rules set such bars aside; should one get here, it is no price
-        for working in orders:
-            order = working.order
-            price = _EXACT.multiply(Decimal(repr(quote)), self._price_factor[order.side])
+        for booked in orders:
+            price = EXACT.multiply(Decimal(repr(quote)), self._price_factor[booked.order.side])
             largest = self._settings.largest_fill_shares
-            qty = working.remaining_qty if largest is None else min(working.remaining_qty, largest)
-            fee_usd = _EXACT.multiply(self._settings.fee_per_share_usd, qty)
-            working.remaining_qty = _EXACT.subtract(working.remaining_qty, qty)
-            working.parts += 1
-            if not working.remaining_qty:
-                del self._working[order.client_order_id]
-            self._book(order, qty, price, fee_usd)
-            self._outgoing.append(
-                OrderFilled(
-                    at_ns=at_ns,
-                    client_order_id=order.client_order_id,
-                    broker_order_id=working.broker_order_id,
-                    execution_id=f"{working.broker_order_id}-{working.parts}",
-                    price=price,
-                    qty=qty,
-                    fee_usd=fee_usd,
-                )
-            )
-
-    def _book(self, order: SubmitOrder, qty: Decimal, price: Decimal, fee_usd: Decimal) -> None:
-        signed_qty = qty if order.side == "buy" else qty.copy_negate()
-        self._positions[order.symbol] = _EXACT.add(self.position(order.symbol), signed_qty)
-        cost_usd = _EXACT.add(_EXACT.multiply(price, signed_qty), fee_usd)
-        self._cash_delta_usd = _EXACT.subtract(self._cash_delta_usd, cost_usd)
+            qty = booked.remaining_qty if largest is None else min(booked.remaining_qty, largest)
+            fee_usd = EXACT.multiply(self._settings.fee_per_share_usd, qty)
+            self._outgoing.append(self._books.fill(booked, qty, price, fee_usd, at_ns))
 
 
 def _is_number(value: object) -> bool:

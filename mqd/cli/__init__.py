@@ -6,7 +6,7 @@ import io
 import sys
 from typing import NoReturn
 
-from mqd.ground.errors import MqdError, RuleError, SettingsError
+from mqd.ground.errors import MqdError, ReconciliationError, RuleError, SettingsError
 
 EXIT_FINE = 0
 EXIT_NO = 1
@@ -27,7 +27,9 @@ def main() -> None:
         print(problems_text(error.problems, error.folder), file=sys.stderr)
         sys.exit(EXIT_NO)
     except MqdError as error:
-        _refuse(str(error))
+        _refuse(
+            str(error), EXIT_NO if isinstance(error, ReconciliationError) else EXIT_COULD_NOT_RUN
+        )
     except BrokenPipeError:
         # Whoever read our output has had enough of it; that is no failure of ours.
         sys.stderr.close()
@@ -59,11 +61,11 @@ def _run(words: list[str]) -> int:
     return code if isinstance(code, int) else EXIT_FINE
 
 
-def _refuse(text: str) -> NoReturn:
+def _refuse(text: str, code: int = EXIT_COULD_NOT_RUN) -> NoReturn:
     """One line, whatever somebody typed or a file is called."""
     line = "".join(sign if sign.isprintable() else " " for sign in text)
     print(f"mqd: {line}", file=sys.stderr)
-    sys.exit(EXIT_COULD_NOT_RUN)
+    sys.exit(code)
 
 
 SEVERAL = frozenset({"--bars", "--set"})

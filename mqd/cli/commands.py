@@ -6,14 +6,20 @@ import typer
 
 from mqd import __version__
 from mqd.cli.backtest import backtest
+from mqd.cli.backup import backup
+from mqd.cli.buttons import disable, enable, flatten, halt, reduce, resume
 from mqd.cli.docs import docs
 from mqd.cli.evidence import evidence
 from mqd.cli.explain import explain
+from mqd.cli.explore import explore
 from mqd.cli.init import init
 from mqd.cli.journal import journal
 from mqd.cli.new import new
+from mqd.cli.reconcile import reconcile
 from mqd.cli.report import report
+from mqd.cli.restore import restore
 from mqd.cli.run import run
+from mqd.cli.simulate import simulate
 from mqd.cli.status import status
 from mqd.cli.validate_rules import validate_rules
 from mqd.cli.why import why
@@ -48,12 +54,23 @@ def _whole(
 application.command("init")(init)
 application.command("run")(run)
 application.command("backtest")(backtest)
+application.command("simulate")(simulate)
+application.command("explore")(explore)
 application.command("why")(why)
 application.command("validate-rules")(validate_rules)
 application.command("docs")(docs)
 application.command("evidence")(evidence)
 application.command("explain")(explain)
 application.command("status")(status)
+application.command("backup")(backup)
+application.command("restore")(restore)
+application.command("halt")(halt)
+application.command("reduce")(reduce)
+application.command("flatten")(flatten)
+application.command("resume")(resume)
+application.command("disable")(disable)
+application.command("enable")(enable)
+application.command("reconcile")(reconcile)
 application.add_typer(new, name="new")
 application.add_typer(report, name="report")
 application.add_typer(journal, name="journal")

@@ -15,7 +15,7 @@ from mqd.ground.errors import SettingsError
 if TYPE_CHECKING:
     from mqd.publish.beside import Command
 
-_LOOK_EVERY_S = 0.2
+_LOOK_EVERY_S = 0.05
 
 
 def docs(

@@ -10,7 +10,7 @@ import typer
 from mqd.cli.options import FormatOption, RulesOption, TableFormat
 
 if TYPE_CHECKING:
-    from mqd.publish.meanings import Meaning
+    from mqd.publish.meaning import Meaning
 
 
 def explain(

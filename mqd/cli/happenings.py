@@ -19,10 +19,15 @@ from mqd.model.decision import (
     NO_TRADE,
     BarSetAside,
     Decision,
+    DeskStateChanged,
+    DriftFound,
     IncidentRaised,
     Note,
+    OperatorHeard,
     Outcome,
     ProtectionTripped,
+    Reconciled,
+    WatchActed,
 )
 from mqd.model.event import (
     BarClosed,
@@ -38,6 +43,11 @@ from mqd.model.position import ZERO, Trade
 from mqd.publish.figures import counts_text, price_text, signed_usd
 from mqd.publish.summary import ranked, true_codes
 from mqd.rules.book import RuleBook
+
+# A comparison is asked for many times a day, and mostly finds nothing.
+_ROUTINE = frozenset({"take_snapshot"})
+_CLEAN = "clean"
+_BY_BUTTON = "_ordered"  # the button itself is told, with what it did
 
 
 class Tone(StrEnum):
@@ -185,14 +195,34 @@ class Teller:
         if isinstance(note, BarSetAside):
             self._session.bars_aside += 1
             self._session.aside.update(note.codes)
-        elif isinstance(note, ProtectionTripped):
-            text = f"protection {note.protection} tripped until {exchange_time_text(note.until_ns)}"
-            yield Happening(note.at_ns, text, Tone.warning)
-        elif isinstance(note, IncidentRaised):
-            yield Happening(note.at_ns, f"incident {note.error}: {note.message}", Tone.bad)
-        else:
-            text = f"the desk went from {note.from_state} to {note.to_state} ({note.rule})"
-            yield Happening(note.at_ns, text, Tone.bad)
+            return
+        told = noted(note)
+        if told is not None:
+            yield Happening(note.at_ns, *told)
+
+
+def noted(note: Note) -> tuple[str, Tone] | None:
+    """What the desk has to say beside its decisions, and how it is meant; None for the routine."""
+    match note:
+        case ProtectionTripped():
+            until = exchange_time_text(note.until_ns)
+            return f"protection {note.protection} tripped until {until}", Tone.warning
+        case IncidentRaised():
+            return f"incident {note.error}: {note.message}", Tone.bad
+        case DeskStateChanged() if not note.event.endswith(_BY_BUTTON):
+            moved = f"from {note.from_state} to {note.to_state} ({note.rule})"
+            return f"the desk went {moved}", Tone.bad
+        case OperatorHeard():
+            button = f"{note.action} {note.strategy}".rstrip()
+            return f"{button} by {note.by}: {note.reason}. {note.result}", Tone.warning
+        case WatchActed() if note.act not in _ROUTINE:
+            return f"{note.watch} watch: {note.code} on {note.subject}, {note.act}", Tone.warning
+        case DriftFound():
+            sides = f"{decimal_text(note.local)} here, {decimal_text(note.broker)} at the broker"
+            return f"{note.kind}: {note.subject} is {sides}; {note.done}", Tone.bad
+        case Reconciled() if note.verdict != _CLEAN:
+            return f"compared with the broker: {note.verdict}", Tone.warning
+    return None
 
 
 def _transition(change: OrderStateChangedEvent) -> Iterator[Happening]:
@@ -216,8 +246,10 @@ def _exit_text(decision: Decision, outcome: Outcome, state: DeskState) -> str:
 def _order_of(decision: Decision, outcome: Outcome, state: DeskState) -> str:
     """The order that a decision made, in words."""
     for command in outcome.commands:
+        if not isinstance(command, SubmitOrder):
+            continue
         order = state.orders.get(command.client_order_id)
-        if isinstance(command, SubmitOrder) and order and order.strategy == decision.strategy:
+        if order is not None and order.strategy == decision.strategy:
             stop = f", stop {price_text(order.stop_loss)}" if order.stop_loss else ""
             reason = f", {order.reason}" if decision.outcome == EXIT else ""
             return (

@@ -33,15 +33,20 @@ def verify_chain(
     head: Annotated[
         str | None, typer.Option("--head", help="A head noted before; it must still be there.")
     ] = None,
+    heads: Annotated[
+        Path | None,
+        typer.Option("--heads", help="A file of `export --heads`; all of it must still be there."),
+    ] = None,
     form: FormatOption = TableFormat.text,
 ) -> None:
-    """Check every row and the rules kept; only --head tells whether newest rows were cut off."""
+    """Check every row and the rules kept; only heads noted before tell if newest rows were cut."""
     from dataclasses import asdict
 
     from mqd.store.verify import verify
 
+    noted = [*([head] if head is not None else []), *(_read_heads(heads) if heads else [])]
     with _opened(database) as opened:
-        name, found = opened.name, verify(opened, head)
+        name, found = opened.name, verify(opened, *noted)
     if form is TableFormat.json:
         typer.echo(json.dumps({"journal": name, **asdict(found)}, indent=1))
     else:
@@ -82,8 +87,16 @@ def export(
     decisions: Annotated[
         bool, typer.Option("--decisions", help="Every decision as CSV, instead of every row.")
     ] = False,
+    heads: Annotated[
+        Path | None,
+        typer.Option("--heads", help="Only note the head of now, as one more line of this file."),
+    ] = None,
 ) -> None:
     """Write every row as one JSON document a line, in order, with the hash that chains it."""
+    if heads is not None:
+        with _opened(database) as opened:
+            _note_head(opened, heads)
+        return
     with _opened(database) as opened, _target(out) as file:
         count = _write_decisions(opened, file) if decisions else _write_rows(opened, file)
     if out is not None:
@@ -125,6 +138,16 @@ def replay_all(database: JournalOption = None, form: FormatOption = TableFormat.
         raise typer.Exit(1)
 
 
+@journal.command("downgrade")
+def downgrade(
+    database: Annotated[str, typer.Option("--db", help="The journal: a path or a database URL.")],
+) -> None:
+    """Lead a journal back to the schema before this one, for the mqd that knew only that."""
+    from mqd.store.opening import downgrade
+
+    typer.echo(downgrade(database))
+
+
 class _Tables:
     """The decision tables of a journal's rule books, each made when it is first asked for."""
 
@@ -152,6 +175,41 @@ def _opened(database: str | None) -> Iterator[SqlJournal]:
 
     with open_journal(database or latest_journal_url(), SystemClock(), write=False) as opened:
         yield opened
+
+
+def _note_head(opened: SqlJournal, file: Path) -> None:
+    """One more line in `file`: when, how many rows, their head."""
+    from mqd.ground.times import iso_utc
+    from mqd.runtime.clock import SystemClock
+
+    rows, head = opened.head()
+    line = json.dumps({"at": iso_utc(SystemClock().now_ns()), "rows": rows, "head": head})
+    try:
+        with file.open("a", encoding="utf-8") as notes:
+            notes.write(line + "\n")
+    except OSError as error:
+        raise SettingsError(f"--heads {file}: cannot be written: {error.strerror}") from error
+    typer.echo(f"{file}: rows {rows:,}, head {head}; keep it on another machine")
+
+
+def _read_heads(file: Path) -> list[str]:
+    """The heads that were noted in `file`.
+
+    Raises:
+        SettingsError: it cannot be read, or a line of it is no note.
+    """
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"--heads {file}: cannot be read: {error}") from error
+    found = []
+    for number, line in enumerate(lines, 1):
+        try:
+            found.append(str(json.loads(line)["head"]))
+        except (ValueError, TypeError, KeyError) as error:
+            what = f"{file}:{number}: no head; expected a line of `mqd journal export --heads`"
+            raise SettingsError(what) from error
+    return found
 
 
 @contextmanager

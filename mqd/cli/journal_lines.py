@@ -5,32 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from mqd.cli.event_text import event_text
 from mqd.cli.happenings import both_times
 from mqd.ground.canonical import decimal_text
 from mqd.ground.times import iso_utc
-from mqd.model.command import CancelOrder, SubmitOrder
+from mqd.model.command import CancelOrder, LookUpOrder, SubmitOrder, TakeSnapshot
 from mqd.model.decision import (
     BarSetAside,
     Decision,
     DeskStateChanged,
+    DriftFound,
     IncidentRaised,
+    Note,
+    OperatorHeard,
     ProtectionTripped,
-)
-from mqd.model.event import (
-    BarClosed,
-    DeskStarted,
-    Event,
-    FeedDefectFound,
-    OrderFilled,
-    OrderRejected,
-    SessionClosed,
-    SessionOpened,
+    Reconciled,
+    TradeWatched,
+    WatchActed,
 )
 from mqd.model.order import OrderStateChangedEvent
 from mqd.model.position import Trade
 from mqd.ports.journal import JournalEntry
-from mqd.publish.figures import exact, price_text, signed_usd
-from mqd.publish.recorded_values import finite
+from mqd.publish.figures import duration_text, signed_usd
 from mqd.publish.records import Record, records_of
 from mqd.publish.tables import DecisionTable
 
@@ -59,28 +55,6 @@ def entry_row(entry: JournalEntry, table_of: TableOf) -> dict[str, Any]:
     }
 
 
-def event_text(event: Event) -> str:
-    """What the world said, in a few words."""
-    match event:
-        case DeskStarted():
-            return f"desk started: {event.profile}, rules {event.rules_digest[:12]}"
-        case SessionOpened():
-            return f"session {event.date} opened"
-        case SessionClosed():
-            return f"session {event.date} closed"
-        case BarClosed():
-            close = finite(event.close)
-            return f"bar {event.symbol} {'unknown' if close is None else price_text(exact(close))}"
-        case FeedDefectFound():
-            return f"feed {event.code} {event.symbol}: {event.detail}"
-        case OrderFilled():
-            filled = f"{decimal_text(event.qty)} @ {price_text(event.price)}"
-            return f"filled {filled} {event.client_order_id}"
-        case OrderRejected():
-            return f"rejected {event.client_order_id}: {event.code}, {event.reason}"
-    return f"{type(event).__name__} {event.client_order_id}"
-
-
 def _record_text(record: Record, table_of: TableOf) -> str:
     match record:
         case Decision():
@@ -89,18 +63,39 @@ def _record_text(record: Record, table_of: TableOf) -> str:
             return f"{record.from_state or 'new'} -> {record.to_state}"
         case Trade():
             return f"trade {record.exit_reason} {signed_usd(record.pnl_usd)} USD"
-        case BarSetAside():
-            return f"set aside: {', '.join(record.codes)}"
-        case ProtectionTripped():
-            return f"{record.protection} tripped until {both_times(record.until_ns)}"
-        case IncidentRaised():
-            return f"incident {record.error}: {record.message}"
-        case DeskStateChanged():
-            return f"desk {record.from_state} -> {record.to_state}"
         case SubmitOrder():
             return f"send {record.side.upper()} {decimal_text(record.qty)} {record.symbol}"
         case CancelOrder():
             return f"cancel {record.client_order_id}"
+        case LookUpOrder():
+            return f"look up {record.client_order_id}"
+        case TakeSnapshot():
+            return f"ask the broker for everything ({record.reason})"
+        case _:
+            return _note_text(record)
+
+
+def _note_text(note: Note) -> str:
+    match note:
+        case BarSetAside():
+            return f"set aside: {', '.join(note.codes)}"
+        case ProtectionTripped():
+            return f"{note.protection} tripped until {both_times(note.until_ns)}"
+        case IncidentRaised():
+            return f"incident {note.error}: {note.message}"
+        case DeskStateChanged():
+            return f"desk {note.from_state} -> {note.to_state}"
+        case WatchActed():
+            return f"{note.code}: {note.act} {note.subject}"
+        case OperatorHeard():
+            return note.result
+        case DriftFound():
+            sides = f"{decimal_text(note.local)} here, {decimal_text(note.broker)} there"
+            return f"{note.kind} {note.subject}: {sides}, {note.done}"
+        case Reconciled():
+            return f"compared: {note.verdict}, {note.differences} differences"
+        case TradeWatched():
+            return f"held {duration_text(note.held_s)}, unwatched {note.unprotected_s}s"
 
 
 def _decision_text(decision: Decision, table: DecisionTable) -> str:

@@ -31,6 +31,9 @@ class FillAt(StrEnum):
 FormatOption = Annotated[
     TableFormat, typer.Option("--format", help="text for people, json for programs.")
 ]
+RecordOption = Annotated[
+    bool, typer.Option("--record", help="Keep the figures in docs/evidence, for the pages.")
+]
 RulesOption = Annotated[
     Path | None,
     typer.Option("--rules", help="The rules folder. Default: ./rules, else the shipped rules."),

@@ -15,6 +15,7 @@ from mqd.ground.errors import SettingsError
 
 if TYPE_CHECKING:
     from mqd.cli.sections import Section
+    from mqd.publish.trade_journal import TradingEvent
 
 _SQLITE = "sqlite:///"
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -29,6 +30,14 @@ class ReportFormat(StrEnum):
 
     markdown = "markdown"
     text = "text"
+    json = "json"
+
+
+class LinesFormat(StrEnum):
+    """How the trade journal is written."""
+
+    text = "text"
+    csv = "csv"
     json = "json"
 
 
@@ -57,7 +66,7 @@ def daily(
         Path | None, typer.Option("--out", help="Write to this .md, .txt or .json file.")
     ] = None,
 ) -> None:
-    """One day: trades, P&L, planned against realised risk, why not trading, defects, incidents."""
+    """One day: trades, risk planned and realised, why not trading, defects, incidents, buttons."""
     from mqd.app.report import daily_report
     from mqd.app.run import latest_journal_url
     from mqd.cli.report_sections import sections_of, title_of
@@ -66,8 +75,7 @@ def daily(
 
     if date is not None and not _DATE.fullmatch(date):
         raise SettingsError(f"--date {date}: expected a date such as 2024-11-25")
-    if out is not None and not out.parent.is_dir():
-        raise SettingsError(f"--out {out}: there is no folder {out.parent}")
+    _check_out(out)
     chosen = _chosen(form, out)
     with open_journal(database or latest_journal_url(), SystemClock(), write=False) as journal:
         found = daily_report(journal, journal.name.removeprefix(_SQLITE), date)
@@ -75,6 +83,58 @@ def daily(
         written = json.dumps(found.to_json(), indent=1) + "\n"
     else:
         written = _in_words(title_of(found), sections_of(found), chosen, is_file=out is not None)
+    _write(written, out, f"the report of {found.date}")
+
+
+@report.command("journal")
+def trade_journal(
+    database: JournalOption = None,
+    form: Annotated[
+        LinesFormat | None,
+        typer.Option("--format", help="text, csv or json. Default: csv into a file."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Write to this file. Default: stdout.")
+    ] = None,
+) -> None:
+    """The trade journal: signals, orders, answers, fills, cancels and exits, one line each."""
+    from mqd.app.report import trading_events
+    from mqd.app.run import latest_journal_url
+    from mqd.publish.trade_journal import trading_csv
+    from mqd.runtime.clock import SystemClock
+    from mqd.store.journal import open_journal
+
+    _check_out(out)
+    with open_journal(database or latest_journal_url(), SystemClock(), write=False) as journal:
+        lines = list(trading_events(journal))
+    chosen = form or (LinesFormat.text if out is None else LinesFormat.csv)
+    if chosen is LinesFormat.csv:
+        written = trading_csv(lines)
+    elif chosen is LinesFormat.json:
+        written = json.dumps({"events": [line.row() for line in lines]}, indent=1) + "\n"
+    else:
+        written = "".join(f"{_line_text(line)}\n" for line in lines)
+    _write(written, out, f"{len(lines):,} trading events")
+
+
+def _line_text(line: TradingEvent) -> str:
+    from mqd.cli.happenings import both_times
+    from mqd.ground.canonical import decimal_text
+    from mqd.publish.figures import price_text
+
+    shares = "" if line.qty is None else f" {decimal_text(line.qty)}"
+    price = "" if line.price is None else f" @ {price_text(line.price)}"
+    what = f"{line.side.upper()}{shares} {line.symbol}{price}".strip()
+    order = f" [{line.order_id}]" if line.order_id else ""
+    return f"{both_times(line.at_ns)}  {line.event_type:<16}  {what}: {line.reason}{order}"
+
+
+def _check_out(out: Path | None) -> None:
+    if out is not None and not out.parent.is_dir():
+        raise SettingsError(f"--out {out}: there is no folder {out.parent}")
+
+
+def _write(written: str, out: Path | None, what: str) -> None:
     if out is None:
         typer.echo(written, nl=False)
         return
@@ -82,7 +142,7 @@ def daily(
         out.write_text(written, encoding="utf-8", newline="\n")
     except OSError as error:
         raise SettingsError(f"--out {out}: cannot be written: {error.strerror}") from error
-    typer.echo(f"{out}: the report of {found.date}")
+    typer.echo(f"{out}: {what}")
 
 
 def _chosen(form: ReportFormat | None, out: Path | None) -> ReportFormat:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -10,7 +11,14 @@ from mqd.cli.happenings import both_times, clock_of
 from mqd.cli.sections import Section
 from mqd.ground.canonical import decimal_text
 from mqd.ground.times import iso_utc
-from mqd.publish.figures import counts_text, price_text, share_text, signed_usd
+from mqd.publish.figures import (
+    counts_text,
+    duration_text,
+    price_text,
+    ratio_text,
+    share_text,
+    signed_usd,
+)
 
 if TYPE_CHECKING:
     from mqd.publish.daily import DailyReport, Idle
@@ -19,7 +27,7 @@ if TYPE_CHECKING:
 _CENT = Decimal("0.01")
 _TRADE_COLUMNS = (
     "Entry ET (UTC)", "Exit ET (UTC)", "Symbol", "Qty", "Entry", "Exit", "P&L USD", "Planned risk",
-    "Beyond plan", "Reason",
+    "Beyond plan", "Unwatched", "Reason",
 )  # fmt: skip
 
 
@@ -44,6 +52,9 @@ def sections_of(found: DailyReport) -> list[Section]:
             ),
         ),
         Section("Incidents", tuple(_incidents(found)) or ("none",)),
+        Section("Buttons", tuple(_heard(found)) or ("nobody pressed any",)),
+        _compared(found),
+        _acted(found),
         Section(
             "The record",
             facts=(("journal", found.journal), ("rules", ", ".join(found.rules_digests))),
@@ -68,18 +79,18 @@ def _day(found: DailyReport) -> Iterator[tuple[str, str]]:
 def _trades(found: DailyReport) -> Section:
     if not found.trades:
         return Section("Trades", ("none",))
-    numbers = frozenset(_TRADE_COLUMNS[3:9])
-    rows = tuple(_trade_row(item) for item in found.trades)
+    numbers = frozenset(_TRADE_COLUMNS[3:10])
+    rows = tuple(_trade_row(item, found.unprotected_s(item.trade)) for item in found.trades)
     return Section("Trades", tuple(_risk_sentences(found)), (), _TRADE_COLUMNS, rows, numbers)
 
 
-def _trade_row(item: TradeRisk) -> tuple[str, ...]:
+def _trade_row(item: TradeRisk, unprotected_s: int | None) -> tuple[str, ...]:
     trade = item.trade
     return (
         _both_clocks(trade.entry_ns), _both_clocks(trade.exit_ns), trade.symbol,
         decimal_text(trade.qty), price_text(trade.entry_price), price_text(trade.exit_price),
         signed_usd(trade.pnl_usd), _cents(item.planned_usd), _cents(item.beyond_usd),
-        trade.exit_reason,
+        "-" if unprotected_s is None else duration_text(unprotected_s), trade.exit_reason,
     )  # fmt: skip
 
 
@@ -143,6 +154,41 @@ def _incidents(found: DailyReport) -> Iterator[str]:
             f"{both_times(change.at_ns)} the desk went from {change.from_state} to "
             f"{change.to_state} ({change.rule})"
         )
+
+
+def _heard(found: DailyReport) -> Iterator[str]:
+    for note in found.heard:
+        button = f"{note.action} {note.strategy}".rstrip()
+        yield f"{both_times(note.at_ns)} {button}, by {note.by}: {note.reason}. {note.result}"
+
+
+def _compared(found: DailyReport) -> Section:
+    """What the comparisons with the broker came to, and every difference they found."""
+    title = "Compared with the broker"
+    if not found.comparisons:
+        return Section(title, ("not on this day",))
+    verdicts = Counter(item.verdict for item in found.comparisons)
+    last = found.comparisons[-1]
+    sentence = f"{counts_text(verdicts.most_common())}; the last one at {both_times(last.at_ns)}"
+    if last.refusals:
+        sentence += f", refused by {', '.join(last.refusals)}"
+    columns = ("At", "Difference", "Of", "Desk", "Broker", "Share", "Done")
+    rows = tuple(
+        (_both_clocks(drift.at_ns), drift.kind, drift.subject, decimal_text(drift.local),
+         decimal_text(drift.broker), "-" if drift.share is None else ratio_text(drift.share),
+         drift.done)
+        for drift in found.drifts
+    )  # fmt: skip
+    return Section(title, (f"{sentence}.",), (), columns, rows, frozenset(columns[3:6]))
+
+
+def _acted(found: DailyReport) -> Section:
+    rows = tuple(
+        (item.watch, item.code, item.act, f"{item.times:,}", item.because) for item in found.acted
+    )
+    columns = ("Watch", "Rule", "Did", "Times", "Because")
+    said = () if rows else ("none had to act",)
+    return Section("Watch rules that acted", said, (), columns, rows, frozenset({"Times"}))
 
 
 def _both_clocks(at_ns: int) -> str:

@@ -102,10 +102,11 @@ def _run(plan: RunPlan, stop: StopSwitch, form: TableFormat) -> None:
     tally = Tally(lambda: desk_run.desk.took_ns)
     desk_run.desk.stopwatch = time.perf_counter_ns
     if form is TableFormat.json:
-        desk_run.run((tally,), stop.wanted)
+        desk_run.run((tally,), stop.wanted, stop.halt_wanted)
         typer.echo(json.dumps(_summary(desk_run, tally, stop).to_json(), indent=1))
-        return
-    _run_in_sight(desk_run, tally, stop, clock)
+    else:
+        _run_in_sight(desk_run, tally, stop, clock)
+    _tell_unfinished(desk_run)
 
 
 def _opened(plan: RunPlan, clock: StoppableClock) -> DeskRun:
@@ -140,13 +141,28 @@ def _run_in_sight(desk_run: DeskRun, tally: Tally, stop: StopSwitch, clock: Stop
             console, desk_run.plan.book, tally, _title(desk_run), _bars_to_come(desk_run)
         ) as screen:
             clock.while_waiting = screen.tick
-            desk_run.run((tally, screen), stop.wanted)
+            desk_run.run((tally, screen), stop.wanted, stop.halt_wanted)
     else:
         lines = PlainLines(desk_run.plan.book)
-        desk_run.run((tally, lines), stop.wanted)
+        desk_run.run((tally, lines), stop.wanted, stop.halt_wanted)
         lines.finish()
     summary = _summary(desk_run, tally, stop)
     print_trimmed(console, lambda: print_summary(console, summary))
+
+
+def _tell_unfinished(desk_run: DeskRun) -> None:
+    """Orders that still work, or whose end nobody has confirmed, are not a clean end."""
+    from mqd.cli import EXIT_NO
+    from mqd.ground.canonical import decimal_text
+
+    left = desk_run.unfinished
+    for order in left:
+        shares = f"{order.side} {decimal_text(order.remaining_qty)} {order.symbol}"
+        typer.echo(f"mqd: {order.client_order_id} is {order.state}: {shares}", err=True)
+    if left:
+        many = "1 order has" if len(left) == 1 else f"{len(left)} orders have"
+        typer.echo(f"mqd: {many} not ended; the next start goes on with them", err=True)
+        raise typer.Exit(EXIT_NO)
 
 
 def _print_opening(desk_run: DeskRun) -> None:
@@ -160,14 +176,25 @@ def _print_opening(desk_run: DeskRun) -> None:
     files = ", ".join(str(path) for path in plan.bars)
     typer.echo(f"bars: {files or SYNTHETIC}")
     typer.echo(f"journal: {_journal_name(desk_run)}")
+    if desk_run.journal.migrated is not None:
+        typer.echo(desk_run.journal.migrated)
     if desk_run.is_restart:
         after = (
             both_times(recovered.last_bar_ns) if recovered.last_bar_ns is not None else "the start"
         )
         typer.echo(f"going on after {after}, {recovered.events:,} events replayed")
+        _print_stopped(desk_run)
         last_ns = desk_run.feed.rows.last_ns if desk_run.feed.rows.count else 0
         if recovered.last_bar_ns is not None and last_ns <= recovered.last_bar_ns:
             typer.echo(f"nothing new: these bars end at {both_times(last_ns)}")
+
+
+def _print_stopped(desk_run: DeskRun) -> None:
+    """A stopped desk stays stopped; whoever starts it has to know."""
+    machine, name = desk_run.plan.book.desk_machine, desk_run.desk.state.state_name
+    means = next((state.means for state in machine.states if state.name == name), "")
+    if name not in {"", machine.initial}:
+        typer.echo(f"the desk is {name}: {means} `mqd status` says since when, by whom and why")
 
 
 def _journal_name(desk_run: DeskRun) -> str:

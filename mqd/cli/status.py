@@ -11,7 +11,8 @@ from mqd.cli.options import FormatOption, JournalOption, TableFormat
 
 if TYPE_CHECKING:
     from mqd.cli.sections import Section
-    from mqd.publish.status import DeskStatus, ProtectionStatus
+    from mqd.publish.protection_status import ProtectionStatus
+    from mqd.publish.status import DeskStatus, Standing
 
 _SQLITE = "sqlite:///"
 
@@ -39,7 +40,7 @@ def _sections(found: DeskStatus) -> list[Section]:
     from mqd.cli.sections import Section
 
     return [
-        Section("Now", facts=tuple(_now(found))),
+        Section("Now", facts=(*_stopped(found), *_now(found), *_compared(found))),
         _positions(found),
         _working(found),
         _protections(found),
@@ -53,6 +54,45 @@ def _sections(found: DeskStatus) -> list[Section]:
             ),
         ),
     ]
+
+
+def _stopped(found: DeskStatus) -> list[tuple[str, str]]:
+    """What a person or an incident has done to the desk, and since when."""
+    facts = []
+    if found.standing is not None:
+        facts.append((f"{found.desk_state} since", standing_text(found.standing)))
+    facts += [
+        (f"{item.strategy} is off since", standing_text(item.standing))
+        for item in found.switched_off
+    ]
+    return facts
+
+
+def standing_text(standing: Standing) -> str:
+    """Since when, by whom, why, and by which rule."""
+    from mqd.cli.happenings import both_times
+
+    rule = f" ({standing.rule})" if standing.rule else ""
+    why = f": {standing.why}" if standing.why else ""
+    return f"{both_times(standing.since_ns)}, by {standing.by or 'nobody known'}{why}{rule}"
+
+
+def _compared(found: DeskStatus) -> list[tuple[str, str]]:
+    from mqd.cli.happenings import both_times
+
+    text = "not yet"
+    if found.compared is not None:
+        last = found.compared
+        text = f"{both_times(last.at_ns)}, {last.verdict}, {last.differences} differences"
+        if last.refusals:
+            text += f", refused by {', '.join(last.refusals)}"
+    facts = [("compared with broker", text)]
+    if found.compared is not None and not found.is_in_step:
+        facts.append(("in step", "no: nothing is opened until a comparison says so"))
+    if found.unproved:
+        ids = ", ".join(order.client_order_id for order in found.unproved)
+        facts.append(("outcome unknown", ids))
+    return facts
 
 
 def _now(found: DeskStatus) -> list[tuple[str, str]]:
@@ -80,12 +120,14 @@ def _now(found: DeskStatus) -> list[tuple[str, str]]:
 def _positions(found: DeskStatus) -> Section:
     from mqd.cli.sections import Section
     from mqd.ground.canonical import decimal_text
-    from mqd.publish.figures import price_text, signed_usd
+    from mqd.publish.figures import duration_text, price_text, signed_usd
 
-    columns = ("Symbol", "Strategy", "Qty", "Entry", "Last", "Unrealised USD")
+    unwatched = {item[:2]: duration_text(item.unprotected_s) for item in found.unwatched}
+    columns = ("Symbol", "Strategy", "Qty", "Entry", "Last", "Unrealised USD", "Unwatched")
     rows = tuple(
         (held.symbol, held.strategy, decimal_text(held.qty), price_text(held.entry_price),
-         price_text(held.last_close), signed_usd(held.unrealised_usd))
+         price_text(held.last_close), signed_usd(held.unrealised_usd),
+         unwatched.get((held.strategy, held.symbol), "-"))
         for held in found.positions
     )  # fmt: skip
     said = () if rows else ("none",)

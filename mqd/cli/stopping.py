@@ -1,4 +1,4 @@
-"""Stopping politely: Ctrl-C and a kill end a run after the event in hand."""
+"""Stopping politely: Ctrl-C and a kill end a run after the event in hand; SIGUSR1 halts it."""
 
 from __future__ import annotations
 
@@ -14,19 +14,29 @@ _SLICE_S = 0.05
 
 
 class StopSwitch:
-    """While entered, the first SIGINT or SIGTERM is a wish; the second ends the process at once."""
+    """While entered, the first SIGINT or SIGTERM is a wish; the second ends the process at once.
+
+    SIGUSR1 ends nothing: it is a wish that the desk be halted.
+    """
 
     def __init__(self) -> None:
         self.is_wanted = False
+        self._is_halt_wanted = False
         self._before: dict[int, signal._HANDLER] = {}
 
     def wanted(self) -> bool:
         """Whether the operator has asked for the end."""
         return self.is_wanted
 
+    def halt_wanted(self) -> bool:
+        """Whether SIGUSR1 came since this was asked last."""
+        was_wanted, self._is_halt_wanted = self._is_halt_wanted, False
+        return was_wanted
+
     def __enter__(self) -> Self:
         for number in (signal.SIGINT, signal.SIGTERM):
             self._before[number] = signal.signal(number, self._heard)
+        self._before[signal.SIGUSR1] = signal.signal(signal.SIGUSR1, self._heard_halt)
         return self
 
     def __exit__(
@@ -42,6 +52,9 @@ class StopSwitch:
         if self.is_wanted:
             raise KeyboardInterrupt
         self.is_wanted = True
+
+    def _heard_halt(self, number: int, frame: FrameType | None) -> None:  # the form of a handler
+        self._is_halt_wanted = True
 
 
 class StoppableClock(SystemClock):

@@ -14,7 +14,7 @@ from mqd.ground.units import PRICE, SHARES
 from mqd.publish.answer import answer_of
 from mqd.publish.figures import fact_text
 from mqd.publish.judged import FALSE, TRUE, UNKNOWN, Group, Judged
-from mqd.publish.meanings import says_the_same
+from mqd.publish.meaning import says_the_same
 from mqd.publish.recorded_values import NOT_KEPT, finite
 from mqd.publish.why import Explanation
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import NamedTuple
 
 from mqd.engine.machine import WrappedMachine
@@ -11,6 +12,7 @@ from mqd.ground.errors import Incident, InvariantError, MqdError, UnknownOutcome
 from mqd.model.command import Command
 from mqd.model.decision import Decision, DeskStateChanged, IncidentRaised, Note, Outcome
 from mqd.model.position import Trade
+from mqd.rules.book import Row
 from mqd.rules.compile.book import CompiledBook
 from mqd.rules.compile.strategy import CompiledStrategy
 
@@ -22,6 +24,8 @@ class Engine(NamedTuple):
     orders: OrderStateMachine
     desk: WrappedMachine
     by_symbol: dict[str, tuple[CompiledStrategy, ...]]
+    order_state_codes: dict[str, int]
+    broker_words: dict[str, str]
 
     @classmethod
     def of(cls, book: CompiledBook) -> Engine:
@@ -34,22 +38,39 @@ class Engine(NamedTuple):
             OrderStateMachine(book.rules.order_machine, book.guards),
             WrappedMachine(book.rules.desk_machine, book.guards),
             {symbol: tuple(found) for symbol, found in by_symbol.items()},
+            {item.name: code for code, item in enumerate(book.rules.order_machine.states)},
+            {item.word: item.means for item in book.rules.broker_words.statuses},
         )
 
 
 class Step:
-    """What one step gathers: it becomes the outcome."""
+    """What one step gathers: it becomes the outcome.
 
-    __slots__ = ("at_ns", "commands", "decisions", "desk_moved", "log", "notes", "trades")
+    `booked` are the positions that the ledger moved, `cash_moved_usd` by how much by the
+    executions themselves; `state_before` is the desk's state when the step began.
+    """
 
-    def __init__(self, at_ns: int) -> None:
+    __slots__ = (
+        "at_ns", "booked", "cash_before_usd", "cash_moved_usd", "commands", "decisions",
+        "log", "notes", "state_before", "trades",
+    )  # fmt: skip
+
+    def __init__(self, at_ns: int, state: DeskState) -> None:
         self.at_ns = at_ns
+        self.state_before = state.state_name
+        self.booked: list[tuple[str, str]] = []
+        self.cash_before_usd = state.ledger.cash_delta_usd
+        self.cash_moved_usd = Decimal(0)
         self.decisions: list[Decision] = []
         self.log = TransactionLog()
         self.trades: list[Trade] = []
         self.notes: list[Note] = []
         self.commands: list[Command] = []
-        self.desk_moved = False
+
+    @property
+    def touched(self) -> bool:
+        """Whether orders or the ledger were touched, so that the invariants are looked at."""
+        return bool(self.log.entries or self.booked or self.commands)
 
     def outcome(self) -> Outcome:
         """The step as an outcome."""
@@ -79,15 +100,15 @@ def raise_incident(
         tell_desk(engine, state, step, "invariant_broken" if is_broken else "incident")
 
 
-def tell_desk(engine: Engine, state: DeskState, step: Step, event: str) -> None:
-    """Fire an event of the desk's machine; a change of state is noted."""
+def tell_desk(engine: Engine, state: DeskState, step: Step, event: str) -> Row:
+    """Fire an event of the desk's machine, note a change of state, and return the row."""
     fired = engine.desk.fire(state.state_name, event)
     if fired.state != state.state_name:
         step.notes.append(
             DeskStateChanged(step.at_ns, event, state.state_name, fired.state, fired.row.id)
         )
         set_desk_state(engine, state, fired.state)
-        step.desk_moved = True
+    return fired.row
 
 
 def set_desk_state(engine: Engine, state: DeskState, name: str) -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from decimal import Context, Decimal
 
 from mqd.engine.core import Engine, Step
-from mqd.engine.fills import count_exits
-from mqd.engine.gate import checked, submit_entry, submit_exit
+from mqd.engine.gate import checked, exit_signal, submit_entry, submit_exit
+from mqd.engine.holdings import looked_at
 from mqd.engine.ledger import EXACT
+from mqd.engine.moves import count_exits
 from mqd.engine.state import DeskState
 from mqd.model.decision import ENTER, EXIT, EXIT_WAITS, NO_TRADE, REFUSED, Decision
 from mqd.model.event import BarClosed
 from mqd.model.order import ENTRY
-from mqd.model.order import EXIT as EXIT_ROLE
 from mqd.model.signal import StrategySignal
 from mqd.rules.compile.strategy import CompiledStrategy
 
@@ -37,6 +37,7 @@ def decide(
     )
     outcome, checks, protections = NO_TRADE, 0, state.active_protections
     if facts.position_open:
+        looked_at(state, (strategy_id, bar.symbol), bar.at_ns)
         if exits:
             outcome, checks = _exit(engine, state, compiled, bar, exits, step)
     else:
@@ -76,20 +77,13 @@ def _exit(
     exits: int,
     step: Step,
 ) -> tuple[str, int]:
-    """Close what is held, for the reason that stands first in the file.
-
-    Nothing here sells short, but a broker's overfill can: that is bought back the same way.
-    """
+    """Close what is held, for the reason that stands first in the file."""
     reason = next(rule.code for bit, rule in enumerate(compiled.rules.exits) if exits >> bit & 1)
-    position = state.ledger.positions.get(compiled.rules.id, bar.symbol)
-    wish = StrategySignal(
-        compiled.rules.id, bar.symbol, EXIT_ROLE, "sell" if position.qty > 0 else "buy", "market",
-        abs(position.qty), _exact(bar.close), None, reason, bar.at_ns,
-    )  # fmt: skip
+    wish = exit_signal(state, (compiled.rules.id, bar.symbol), _exact(bar.close), reason, bar.at_ns)
     signal = checked(engine, state, wish, step)
     if signal is None:
         return EXIT_WAITS, 0
-    verdict = submit_exit(engine, state, bar, signal, step)
+    verdict = submit_exit(engine, state, signal, step)
     return (EXIT if verdict.sent else EXIT_WAITS), verdict.checks
 
 

@@ -1,92 +1,43 @@
-"""News from the broker: acknowledgements, fills and endings, each through the lifecycle table."""
+"""Executions: booked once, whatever the order's state; corrected later, and never edited."""
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from mqd.engine.core import Engine, Step, raise_incident
+from mqd.engine.holdings import follow_holding, tell_of_orphan
 from mqd.engine.ledger import EXACT, Booked
-from mqd.engine.state import DeskState
-from mqd.ground.errors import MqdError, OverfillError, UnknownOrderError
-from mqd.model.command import CancelOrder
-from mqd.model.event import (
-    BrokerEvent,
-    OrderAcknowledged,
-    OrderCancelled,
-    OrderExpired,
-    OrderFilled,
-    OrderNotFound,
-    OrderOutcomeLost,
-    OrderRejected,
+from mqd.engine.moves import (
+    confirmed,
+    follow_ledger,
+    heard_of,
+    is_entry_without_fill,
+    mark_to_market,
+    move_order,
 )
+from mqd.engine.state import DeskState
+from mqd.ground.errors import (
+    BrokerEchoError,
+    ExecutionBustedError,
+    MqdError,
+    OverfillError,
+    UnknownOrderError,
+)
+from mqd.model.event import ExecutionBusted, ExecutionCorrected, FeeCharged, OrderFilled
 from mqd.model.fill import Execution
-from mqd.model.order import ENTRY, EXIT, Order
-
-MACHINE_EVENT: dict[type, str] = {
-    OrderAcknowledged: "acknowledged",
-    OrderFilled: "filled",
-    OrderCancelled: "cancelled",
-    OrderRejected: "rejected",
-    OrderExpired: "expired",
-    OrderOutcomeLost: "outcome_lost",
-    OrderNotFound: "not_found",
-}
+from mqd.model.order import ENTRY, EXTERNAL, Order
+from mqd.model.snapshot import OrderReport
 
 
-def on_broker_event(engine: Engine, state: DeskState, event: BrokerEvent, step: Step) -> None:
-    """One piece of news about one order; a fill is booked whatever the order's state."""
-    order = state.orders.get(event.client_order_id)
-    if order is None:
-        what = f"a fill of {event.qty}" if isinstance(event, OrderFilled) else type(event).__name__
-        error = UnknownOrderError(f"{what} for {event.client_order_id}, which is not ours")
-        raise_incident(engine, state, step, error, event.client_order_id)
-    elif isinstance(event, OrderFilled):
-        _on_fill(engine, state, event, order, step)
-    else:
-        if isinstance(event, OrderAcknowledged):
-            order = _confirmed(order, event.broker_order_id)
-        move_order(engine, state, order, MACHINE_EVENT[type(event)], step)
-
-
-def _confirmed(order: Order, broker_order_id: str) -> Order:
-    """The order with the broker's id; the first one it was given stands."""
-    return order._replace(broker_order_id=order.broker_order_id or broker_order_id or None)
-
-
-def move_order(engine: Engine, state: DeskState, order: Order, event: str, step: Step) -> Order:
-    """Let one event act on an order that already carries what the event brought with it."""
-    before = order.state
-    error: MqdError | None = None
-    try:
-        order = engine.orders.apply(order, event, step.at_ns, step.log)
-    except MqdError as caught:
-        error = caught
-    state.orders[order.client_order_id] = order
-    if order.state in engine.orders.terminal and before not in engine.orders.terminal:
-        state.working.discard(order.client_order_id)
-        if _is_entry_without_fill(state, order):
-            state.strategies[order.strategy].entries_today -= 1
-    count_working(state, order.symbol)
-    if error is not None:  # last, because it may move the desk, and with it other orders
-        raise_incident(engine, state, step, error, order.client_order_id)
-    return order
-
-
-def ask_back(engine: Engine, state: DeskState, order: Order, reason: str, step: Step) -> None:
-    """Ask the broker to cancel, once: an order that is asked back already is left alone."""
-    if move_order(engine, state, order, "cancel_requested", step).state != order.state:
-        step.commands.append(CancelOrder(step.at_ns, order.client_order_id, reason))
-
-
-def ask_back_entries(engine: Engine, state: DeskState, step: Step) -> None:
-    """A desk that opens nothing any more asks every entry back that still works."""
-    if state.state_name != engine.desk.rules.initial:
-        for order in in_age_order(state):
-            if order.role == ENTRY:
-                ask_back(engine, state, order, f"DESK_{state.state_name}", step)
-
-
-def _on_fill(
-    engine: Engine, state: DeskState, event: OrderFilled, order: Order, step: Step
-) -> None:
+def on_fill(engine: Engine, state: DeskState, event: OrderFilled, order: Order, step: Step) -> None:
+    """Book a fill of one of our orders."""
+    if event.symbol and (event.symbol, event.side) != (order.symbol, order.side):
+        echo = BrokerEchoError(
+            f"{order.client_order_id}: sent {order.side} {order.symbol}, the broker fills "
+            f"{event.side} {event.symbol}; execution {event.execution_id} was not booked"
+        )
+        raise_incident(engine, state, step, echo, event.execution_id)
+        return
     execution = Execution(
         event.execution_id, event.client_order_id, order.strategy, order.symbol, order.side,
         event.qty, event.price, event.fee_usd, event.at_ns,
@@ -94,103 +45,177 @@ def _on_fill(
     try:
         booked = state.ledger.book(execution, order.reason, order.rules_digest)
     except MqdError as error:
+        state.desk.snapshot_is_due = True
         raise_incident(engine, state, step, error, event.execution_id)
         return
     if booked is None:
         state.counts["duplicate_fills"] += 1
         return
-    if order.state in engine.orders.terminal and _is_entry_without_fill(state, order):
+    _after_fill(engine, state, order, booked, event.broker_order_id, step)
+
+
+def infer_fill(
+    engine: Engine, state: DeskState, order: Order, report: OrderReport, step: Step
+) -> Order:
+    """Book what the broker's total says was filled and no execution has told yet."""
+    if report.average_price is None:
+        return order
+    booked = state.ledger.infer(
+        order.client_order_id, order.strategy, order.symbol, order.side, report.filled_qty,
+        report.average_price, state.now_ns, order.reason, order.rules_digest,
+    )  # fmt: skip
+    if booked is None:
+        return order
+    return _after_fill(engine, state, order, booked, report.broker_order_id, step)
+
+
+def _after_fill(
+    engine: Engine, state: DeskState, order: Order, booked: Booked, broker_order_id: str, step: Step
+) -> Order:
+    """Positions first, then the order: its state never decides what is held."""
+    if order.state in engine.orders.terminal and is_entry_without_fill(state, order):
         state.strategies[order.strategy].entries_today += 1  # it was given back too early
-    _follow_booked(engine, state, order, booked, step)
-    order = _confirmed(order, event.broker_order_id)
-    order = order._replace(filled_qty=EXACT.add(order.filled_qty, event.qty))
-    move_order(engine, state, order, "filled", step)
+    follow_booked(engine, state, (order.strategy, order.symbol), booked, step)
+    before_qty = order.filled_qty
+    order = heard_of(confirmed(order, broker_order_id), state.now_ns)
+    order = order._replace(filled_qty=state.ledger.filled(order.client_order_id))
+    state.orders[order.client_order_id] = order
+    if order.filled_qty <= before_qty:  # an execution that an earlier inference had told already
+        return order
+    order = move_order(engine, state, order, "filled", step)
     if order.filled_qty > order.qty:
         overfill = OverfillError(
             f"{order.client_order_id}: {order.filled_qty} filled of {order.qty} ordered"
         )
         raise_incident(engine, state, step, overfill, order.client_order_id)
+    return order
 
 
-def _follow_booked(
-    engine: Engine, state: DeskState, order: Order, booked: Booked, step: Step
+def follow_booked(
+    engine: Engine, state: DeskState, key: tuple[str, str], booked: Booked, step: Step
 ) -> None:
-    """Positions, profit and trades after a fill; before anything else can go wrong with it."""
-    follow_ledger(engine, state, order.strategy, order.symbol)
-    strategy = state.strategies[order.strategy]
-    strategy.pnl_today = EXACT.add(strategy.pnl_today, booked.realised_usd)
-    strategy.pnl_today_usd = float(strategy.pnl_today)
-    state.desk.realised_today = EXACT.add(state.desk.realised_today, booked.realised_usd)
-    if booked.trade is not None:
-        step.trades.append(booked.trade)
+    """Positions, profit and trades after a booking; before anything else can go wrong with it."""
+    step.booked.append(key)
+    step.cash_moved_usd = EXACT.add(step.cash_moved_usd, booked.cash_usd)
+    strategy_id, symbol = key
+    is_new = key not in state.holdings
+    follow_ledger(engine, state, strategy_id, symbol)
+    follow_holding(state, key, step)
+    if strategy_id != EXTERNAL:
+        strategy = state.strategies[strategy_id]
+        strategy.pnl_today = EXACT.add(strategy.pnl_today, booked.realised_usd)
+        strategy.pnl_today_usd = float(strategy.pnl_today)
+        state.desk.realised_today = EXACT.add(state.desk.realised_today, booked.realised_usd)
+        if booked.trade is not None:
+            step.trades.append(booked.trade)
     mark_to_market(state)
+    if is_new:  # a late fill may open what these rules no longer look after
+        tell_of_orphan(engine, state, key, step)
 
 
-def follow_ledger(engine: Engine, state: DeskState, strategy_id: str, symbol: str) -> None:
-    """Set the facts of a position to what the ledger says.
-
-    A strategy's own facts are those of the symbol it trades now; a late fill of another symbol,
-    which it traded under older rules, is the symbol's and the desk's.
-    """
-    if any(item.rules.id == strategy_id for item in engine.by_symbol.get(symbol, ())):
-        position = state.ledger.positions.get(strategy_id, symbol)
-        facts = state.strategies[strategy_id]
-        facts.position_open = position.is_open
-        facts.position_qty = float(position.qty)
-        facts.entry_price = float(position.entry_price or 0)
-    state.symbol(symbol).position_qty = float(state.ledger.positions.held(symbol))
-    _count_positions(state)
-
-
-def _count_positions(state: DeskState) -> None:
-    """Positions held, and those that an entry on its way may open."""
-    held = {(item.strategy, item.symbol) for item in state.ledger.positions.open_positions()}
-    orders = [state.orders[order_id] for order_id in state.working]
-    coming = {(order.strategy, order.symbol) for order in orders if order.role == ENTRY}
-    state.desk.open_positions = len(held | coming)
+def on_foreign_fill(engine: Engine, state: DeskState, event: OrderFilled, step: Step) -> None:
+    """A fill of an order that the desk never made: the position follows, and a person is told."""
+    error = UnknownOrderError(f"a fill of {event.qty} for {event.client_order_id}, not ours")
+    if event.symbol and event.side:
+        strategy = _whose(state, event)
+        execution = Execution(
+            event.execution_id, event.client_order_id, strategy, event.symbol, event.side,
+            event.qty, event.price, event.fee_usd, event.at_ns,
+        )  # fmt: skip
+        try:
+            booked = state.ledger.book(execution, EXTERNAL.upper(), state.rules_digest)
+        except MqdError as caught:
+            raise_incident(engine, state, step, caught, event.execution_id)
+            return
+        if booked is None:
+            return
+        follow_booked(engine, state, (strategy, event.symbol), booked, step)
+    state.desk.snapshot_is_due = True
+    raise_incident(engine, state, step, error, event.client_order_id)
 
 
-def mark_to_market(state: DeskState) -> None:
-    """The desk's P&L of the session: realised, and open shares at their last close."""
-    open_usd = 0.0
+def _whose(state: DeskState, event: OrderFilled) -> str:
+    """What goes against a position of ours closes it, whoever sold: it cannot be sold again."""
+    known = state.ledger.executions.get(event.execution_id)
+    if known is not None:
+        return known.strategy
     for position in state.ledger.positions.open_positions():
-        last_close = state.symbol(position.symbol).last_close
-        open_usd += float(position.qty) * last_close - float(position.cost_usd)
-    state.desk.pnl_usd = float(state.desk.realised_today) + open_usd
+        is_against = (position.qty > 0) == (event.side == "sell")
+        if position.symbol == event.symbol and position.strategy != EXTERNAL and is_against:
+            return position.strategy
+    return EXTERNAL
 
 
-def count_working(state: DeskState, symbol: str) -> None:
-    """How many orders on the symbol have not ended, and what they may still open."""
-    state.symbol(symbol).working_orders = sum(
-        1 for order_id in state.working if state.orders[order_id].symbol == symbol
-    )
-    _count_positions(state)
+def on_bust(engine: Engine, state: DeskState, event: ExecutionBusted, step: Step) -> None:
+    """The broker takes an execution back."""
+    _correct(engine, state, event.execution_id, event, step)
 
 
-def count_exits(state: DeskState, strategy: str, symbol: str) -> int:
-    """How many exits of the strategy on the symbol have not ended."""
-    orders = [state.orders[order_id] for order_id in state.working]
-    wanted = (strategy, symbol, EXIT)
-    return sum(1 for order in orders if (order.strategy, order.symbol, order.role) == wanted)
+def on_correction(engine: Engine, state: DeskState, event: ExecutionCorrected, step: Step) -> None:
+    """The broker says that an execution was another one."""
+    _correct(engine, state, event.execution_id, event, step)
 
 
-def in_age_order(state: DeskState) -> list[Order]:
-    """Every order that has not ended, oldest first."""
-    found = [state.orders[order_id] for order_id in state.working]
-    return sorted(found, key=lambda order: (order.created_ns, order.client_order_id))
+def _correct(
+    engine: Engine,
+    state: DeskState,
+    execution_id: str,
+    event: ExecutionBusted | ExecutionCorrected,
+    step: Step,
+) -> None:
+    ledger = state.ledger
+    try:
+        if isinstance(event, ExecutionBusted):
+            booked = ledger.bust(execution_id, event.at_ns)
+        else:
+            booked = ledger.correct(
+                execution_id, event.new_execution_id, event.price, event.qty, event.at_ns
+            )
+    except MqdError as error:
+        raise_incident(engine, state, step, error, execution_id)
+        return
+    if booked is None:
+        return
+    known = ledger.executions[execution_id]
+    follow_booked(engine, state, (known.strategy, known.symbol), booked, step)
+    order = state.orders.get(known.client_order_id)
+    if order is not None:
+        was_empty = is_entry_without_fill(state, order)
+        order = order._replace(filled_qty=ledger.filled(order.client_order_id))
+        state.orders[order.client_order_id] = order
+        if order.role == ENTRY and order.state in engine.orders.terminal:
+            is_empty = is_entry_without_fill(state, order)
+            state.strategies[order.strategy].entries_today += was_empty - is_empty
+    state.desk.snapshot_is_due = True
+    what = "was taken back" if isinstance(event, ExecutionBusted) else "was corrected"
+    error_ = ExecutionBustedError(f"execution {execution_id} of {known.qty} {known.symbol} {what}")
+    raise_incident(engine, state, step, error_, execution_id)
 
 
-def working_orders(state: DeskState, strategy: str, symbol: str, role: str) -> list[Order]:
-    """The strategy's orders of one role on a symbol that have not ended, oldest first."""
-    wanted = (strategy, symbol, role)
-    return [
-        order
-        for order in in_age_order(state)
-        if (order.strategy, order.symbol, order.role) == wanted
-    ]
+def on_fee(engine: Engine, state: DeskState, event: FeeCharged, step: Step) -> None:
+    """A fee that came late: the P&L follows, the order does not."""
+    try:
+        booked = state.ledger.charge(event.execution_id, event.fee_usd, event.at_ns)
+    except MqdError as error:
+        raise_incident(engine, state, step, error, event.execution_id)
+        return
+    if booked is not None:
+        known = state.ledger.executions[event.execution_id]
+        follow_booked(engine, state, (known.strategy, known.symbol), booked, step)
 
 
-def _is_entry_without_fill(state: DeskState, order: Order) -> bool:
-    """An entry of this session without a fill: once it has ended, it used up no trade."""
-    is_from_today = order.created_ns >= state.session.open_ns
-    return order.role == ENTRY and not order.filled_qty and is_from_today
+def adopt(
+    engine: Engine,
+    state: DeskState,
+    key: tuple[str, str],
+    difference: Decimal,
+    price: Decimal,
+    step: Step,
+) -> None:
+    """Take the broker's side of a position: the difference becomes an execution of its own."""
+    try:
+        booked = state.ledger.adopt(*key, difference, price, state.now_ns)
+    except MqdError as error:
+        raise_incident(engine, state, step, error, key[1])
+        return
+    follow_booked(engine, state, key, booked, step)

@@ -6,16 +6,19 @@ risk: only a second exit while one works, and a desk halted by a broken invarian
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import NamedTuple
 
 from mqd.engine.core import Engine, Step, raise_incident
-from mqd.engine.fills import ask_back, count_working, working_orders
-from mqd.engine.state import DeskState, OrderFacts
+from mqd.engine.moves import ask_back, count_exits, count_working, working_orders
+from mqd.engine.state import DeskState, OrderFacts, StrategyFacts
+from mqd.ground.canonical import decimal_text
 from mqd.ground.errors import DuplicateOrderError, MalformedSignalError
 from mqd.ground.ids import client_order_id
+from mqd.ground.times import NS_PER_S
 from mqd.model.command import SubmitOrder
 from mqd.model.event import BarClosed
-from mqd.model.order import ENTRY, Order
+from mqd.model.order import ENTRY, EXIT, Order
 from mqd.model.signal import StrategySignal
 
 TIME_IN_FORCE = "day"
@@ -33,7 +36,7 @@ def submit_entry(
     engine: Engine, state: DeskState, bar: BarClosed, signal: StrategySignal, data: int, step: Step
 ) -> Verdict:
     """Send the entry unless a data rule, a protection or a check refuses it."""
-    facts = _order_facts(signal)
+    facts = _order_facts(state, signal)
     symbol = state.symbol(signal.symbol)
     strategy = state.strategies[signal.strategy]
     book = engine.book
@@ -49,15 +52,14 @@ def submit_entry(
     return Verdict(True)
 
 
-def submit_exit(
-    engine: Engine, state: DeskState, bar: BarClosed, signal: StrategySignal, step: Step
-) -> Verdict:
+def submit_exit(engine: Engine, state: DeskState, signal: StrategySignal, step: Step) -> Verdict:
     """Send the exit; entries of the same position that still work are asked back first."""
-    facts = _order_facts(signal)
+    facts = _order_facts(state, signal)
     symbol = state.symbol(signal.symbol)
-    strategy = state.strategies[signal.strategy]
+    strategy = state.strategies.get(signal.strategy) or StrategyFacts()
+    strategy.working_exits = count_exits(state, signal.strategy, signal.symbol)
     checks = engine.book.exit_checks.evaluate(
-        bar, symbol, state.session, state.desk, strategy, facts
+        None, symbol, state.session, state.desk, strategy, facts
     )
     for entry in working_orders(state, signal.strategy, signal.symbol, ENTRY):
         ask_back(engine, state, entry, signal.reason, step)
@@ -66,17 +68,71 @@ def submit_exit(
     return Verdict(_send(engine, state, signal, step))
 
 
-def _order_facts(signal: StrategySignal) -> OrderFacts:
+def _order_facts(state: DeskState, signal: StrategySignal) -> OrderFacts:
     return OrderFacts(
         qty=float(signal.qty),
         price=float(signal.price),
         stop_loss=float("nan") if signal.stop_loss is None else float(signal.stop_loss),
+        since_same_s=_since_same_s(state, signal),
     )
+
+
+def _content(signal: StrategySignal) -> tuple[str, str, str]:
+    return signal.symbol, signal.side, decimal_text(signal.qty)
+
+
+def _since_same_s(state: DeskState, signal: StrategySignal) -> float:
+    """Seconds since an order with the same content was made in this session."""
+    sent_ns = state.sent_content.get(_content(signal))
+    return float("inf") if sent_ns is None else (signal.at_ns - sent_ns) / NS_PER_S
+
+
+def exit_signal(
+    state: DeskState, key: tuple[str, str], price: Decimal, reason: str, at_ns: int
+) -> StrategySignal:
+    """The wish to close what is held.
+
+    Nothing here sells short, but a broker's overfill can: that is bought back the same way.
+    """
+    qty = state.ledger.positions.get(*key).qty
+    side = "sell" if qty > 0 else "buy"
+    return StrategySignal(*key, EXIT, side, "market", qty.copy_abs(), price, None, reason, at_ns)
+
+
+def send_exit(
+    engine: Engine, state: DeskState, key: tuple[str, str], reason: str, step: Step
+) -> bool:
+    """Close a position because a watch asks for it; False when nothing was sent."""
+    last_close = state.symbol(key[1]).last_close
+    average = state.ledger.positions.get(*key).entry_price
+    price = Decimal(repr(last_close)) if last_close else average
+    if price is None:
+        return False
+    signal = checked(engine, state, exit_signal(state, key, price, reason, state.now_ns), step)
+    return signal is not None and submit_exit(engine, state, signal, step).sent
+
+
+def submit_again(state: DeskState, order: Order, step: Step) -> None:
+    """Send an order once more under the id it has; the broker's own uniqueness makes it safe."""
+    state.orders[order.client_order_id] = order._replace(
+        asked_ns=state.now_ns,
+        sent_ns=state.now_ns,
+        times_sent=order.times_sent + 1,
+        was_taken=True,
+    )
+    step.commands.append(
+        SubmitOrder(
+            step.at_ns, order.client_order_id, order.symbol, order.side, order.qty, order.type,
+            TIME_IN_FORCE,
+        )
+    )  # fmt: skip
 
 
 def _send(engine: Engine, state: DeskState, signal: StrategySignal, step: Step) -> bool:
     """Make the order, durable with this step's outcome, and the command that sends it."""
-    order_id = client_order_id(signal.strategy, signal.symbol, signal.at_ns, signal.role)
+    holding = state.holdings.get((signal.strategy, signal.symbol))
+    attempt = holding.exit_attempts + 1 if signal.role == EXIT and holding is not None else 1
+    order_id = client_order_id(signal.strategy, signal.symbol, signal.at_ns, signal.role, attempt)
     if order_id in state.orders:
         error = DuplicateOrderError(f"{order_id} exists already; nothing was sent")
         raise_incident(engine, state, step, error, order_id)
@@ -95,10 +151,15 @@ def _send(engine: Engine, state: DeskState, signal: StrategySignal, step: Step) 
         rules_digest=state.rules_digest,
         created_ns=signal.at_ns,
         state="",
+        attempt=attempt,
+        asked_ns=signal.at_ns,
+        sent_ns=signal.at_ns,
+        times_sent=1,
     )
     order = engine.orders.created(order, step.log)
     state.orders[order_id] = order
     state.working.add(order_id)
+    state.sent_content[_content(signal)] = signal.at_ns
     count_working(state, signal.symbol)
     state.desk.orders_today += 1
     step.commands.append(

@@ -10,6 +10,7 @@ from mqd.ground.errors import (
     InvalidTransitionError,
     MqdError,
 )
+from mqd.ground.times import NS_PER_S
 from mqd.model.order import Order, OrderStateChangedEvent
 from mqd.rules.book import MachineRules
 from mqd.rules.compile.ruleset import CompiledSet
@@ -17,6 +18,19 @@ from mqd.rules.compile.ruleset import CompiledSet
 CREATED = "created"
 REFUSE = "refuse"
 CRITICAL = "CRITICAL"
+
+
+def order_age_s(order: Order, now_ns: int) -> float:
+    """Seconds since the order was made."""
+    return (now_ns - order.created_ns) / NS_PER_S
+
+
+def is_order_stale(order: Order, now_ns: int, ttl_s: float) -> bool:
+    """Whether the order is as old as it may become: `(now - submitted_at) >= ttl`.
+
+    The desk itself asks this by `order.age` in rules/orders/watch.yaml, after every event.
+    """
+    return order_age_s(order, now_ns) >= ttl_s
 
 
 class TransactionLog:

@@ -39,6 +39,8 @@ class SymbolFacts:
     is_complete: bool = True
     last_close: float = 0.0
     working_orders: int = 0
+    unknown_orders: int = 0
+    external_orders: int = 0
     position_qty: float = 0.0
     is_traded_symbol: bool = False
     starts_on_minute: bool = True
@@ -75,6 +77,13 @@ class DeskFacts:
     open_positions: int = 0
     orders_today: int = 0
     realised_today: Decimal = Decimal(0)
+    working_orders: int = 0
+    is_in_step: bool = False
+    snapshot_is_due: bool = False
+    is_waiting_for_snapshot: bool = False
+    snapshot_asked: bool = False
+    snapshot_asked_ns: int = 0
+    since_snapshot_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -85,6 +94,23 @@ class OrderFacts:
     price: float = 0.0
     stop_loss: float = float("nan")
     filled_qty: float = 0.0
+    since_same_s: float = float("inf")
+
+
+@dataclass(slots=True)
+class Holding:
+    """How a position of ours is looked after: when its exits were last looked at, and sent.
+
+    `blind_ns` is how long nothing looked, so far; `exit_attempts` counts exits that ended without
+    closing it, the last one at `exit_ended_ns`; `exit_reason` is why it was to be left.
+    """
+
+    opened_ns: int
+    looked_ns: int
+    blind_ns: int = 0
+    exit_attempts: int = 0
+    exit_ended_ns: int = 0
+    exit_reason: str = ""
 
 
 @dataclass(slots=True)
@@ -105,6 +131,15 @@ class DeskState:
     tripped_until_ns: dict[str, int] = field(default_factory=dict)
     active_protections: int = 0
     counts: Counter[str] = field(default_factory=Counter)
+    holdings: dict[tuple[str, str], Holding] = field(default_factory=dict)
+    disabled: set[str] = field(default_factory=set)
+    paged: set[tuple[str, str]] = field(default_factory=set)
+    sent_content: dict[tuple[str, str, str], int] = field(default_factory=dict)
+    streams_down: set[str] = field(default_factory=set)
+    news_since_ask: int = 0
+    cash_base_usd: Decimal | None = None
+    adopts_next: bool = False
+    refused_start: tuple[str, ...] = ()
 
     def symbol(self, name: str) -> SymbolFacts:
         """The facts of a symbol, made on first sight."""
@@ -126,6 +161,11 @@ class DeskState:
             ledger=self.ledger.fork(),
             tripped_until_ns=dict(self.tripped_until_ns),
             counts=Counter(self.counts),
+            holdings={key: replace(held) for key, held in self.holdings.items()},
+            disabled=set(self.disabled),
+            paged=set(self.paged),
+            sent_content=dict(self.sent_content),
+            streams_down=set(self.streams_down),
         )
 
     def canonical(self) -> str:
@@ -142,6 +182,15 @@ class DeskState:
                 "ledger": self.ledger.canonical(),
                 "protections": [self.tripped_until_ns, self.active_protections],
                 "counts": dict(self.counts),
+                "holdings": [[*key, *_fields(held)] for key, held in sorted(self.holdings.items())],
+                "stopped": [sorted(self.disabled), sorted(self.streams_down), sorted(self.paged)],
+                "sent": [[*key, at_ns] for key, at_ns in self.sent_content.items()],
+                "compared": [
+                    self.news_since_ask,
+                    self.cash_base_usd,
+                    self.adopts_next,
+                    self.refused_start,
+                ],
             }
         )
 

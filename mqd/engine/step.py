@@ -4,26 +4,35 @@ from __future__ import annotations
 
 from typing import cast
 
-from mqd.engine.core import Engine, Step, raise_incident, set_desk_state
+from mqd.engine.audit import audit
+from mqd.engine.core import Engine, Step
 from mqd.engine.decide import decide
-from mqd.engine.fills import ask_back_entries, follow_ledger, mark_to_market, on_broker_event
-from mqd.engine.state import DeskState, StrategyFacts, SymbolFacts
-from mqd.ground.errors import InvalidTransitionError, OrphanedPositionError
+from mqd.engine.moves import mark_to_market
+from mqd.engine.news import on_broker_event
+from mqd.engine.operate import on_operator
+from mqd.engine.reconcile import on_snapshot
+from mqd.engine.start import on_desk_started
+from mqd.engine.state import DeskState, SymbolFacts
+from mqd.engine.watch import watch
 from mqd.ground.times import NS_PER_MINUTE, NS_PER_S
 from mqd.model.decision import NOTHING, BarSetAside, Outcome, ProtectionTripped
 from mqd.model.event import (
+    BROKER_EVENTS,
     BarClosed,
     BrokerEvent,
+    ClockTicked,
     DeskStarted,
     Event,
     FeedDefectFound,
+    OperatorActed,
     SessionClosed,
     SessionOpened,
+    SnapshotTaken,
 )
 from mqd.rules.book import Protection
 from mqd.rules.check.sets import REST_OF_SESSION, WHILE_TRUE
-from mqd.rules.compile.strategy import CompiledStrategy
-from mqd.rules.words.facts import PROFILES
+
+_OF_THE_BROKER = frozenset(BROKER_EVENTS)
 
 
 def step(engine: Engine, state: DeskState, event: Event, aside: int | None = None) -> Outcome:
@@ -32,25 +41,31 @@ def step(engine: Engine, state: DeskState, event: Event, aside: int | None = Non
     The same engine, an equal state and the same event give the same outcome, byte for byte.
     `aside` is the answer of `sets_aside` for this bar, where the caller has it already.
     """
-    state.now_ns = max(state.now_ns, event.at_ns)
     kind = type(event)
-    if kind is FeedDefectFound:
+    if kind is FeedDefectFound:  # it has the instant of a bar that is still to come
         state.counts[cast("FeedDefectFound", event).code] += 1
         return NOTHING
-    if kind is SessionClosed:
-        state.session.is_open = False
-        return NOTHING
-    this = Step(event.at_ns)
+    if kind not in _OF_THE_BROKER or event.at_ns <= state.now_ns + NS_PER_MINUTE:
+        state.now_ns = max(state.now_ns, event.at_ns)  # a broker's clock may be anywhere
+    this = Step(event.at_ns, state)
     if kind is BarClosed:
         _on_bar(engine, state, cast("BarClosed", event), aside, this)
     elif kind is SessionOpened:
         _on_session_opened(engine, state, cast("SessionOpened", event))
+    elif kind is SessionClosed:
+        state.session.is_open = False
+        state.desk.snapshot_is_due = True
     elif kind is DeskStarted:
-        _on_desk_started(engine, state, cast("DeskStarted", event), this)
-    else:
+        on_desk_started(engine, state, cast("DeskStarted", event), this)
+    elif kind is OperatorActed:
+        on_operator(engine, state, cast("OperatorActed", event), this)
+    elif kind is SnapshotTaken:
+        on_snapshot(engine, state, cast("SnapshotTaken", event), this)
+    elif kind is not ClockTicked:
         on_broker_event(engine, state, cast("BrokerEvent", event), this)
-    if this.desk_moved:
-        ask_back_entries(engine, state, this)
+    watch(engine, state, this)
+    if this.touched:
+        audit(engine, state, this)
     return this.outcome()
 
 
@@ -133,60 +148,6 @@ def _trip(state: DeskState, protection: Protection, at_ns: int, this: Step) -> N
 # -- the day ------------------------------------------------------------------------------------
 
 
-def _on_desk_started(engine: Engine, state: DeskState, event: DeskStarted, this: Step) -> None:
-    """Take up the rules, and look at everything the desk holds under them."""
-    state.rules_digest = event.rules_digest
-    state.profile = event.profile
-    state.desk.profile_code = PROFILES.index(event.profile)
-    _take_up_desk_state(engine, state, this)
-    for compiled in engine.book.strategies:
-        facts = state.strategies.setdefault(compiled.rules.id, StrategyFacts())
-        facts.enabled = _may_trade(compiled, event.profile)
-        _take_up_measures(state, compiled, facts)
-        follow_ledger(engine, state, compiled.rules.id, compiled.rules.symbol)
-    running = {item.rules.id for item in engine.book.strategies}
-    for strategy_id, facts in state.strategies.items():
-        if strategy_id not in running:
-            facts.measured = ()  # it sees no bars now; should it come back, it starts anew
-    managed = {(item.rules.id, item.rules.symbol) for item in engine.book.strategies}
-    for position in state.ledger.positions.open_positions():
-        if (position.strategy, position.symbol) not in managed:
-            error = OrphanedPositionError(
-                f"{position.qty} {position.symbol} of {position.strategy} are held, and these "
-                "rules have no such strategy on that symbol: no exit looks after them"
-            )
-            raise_incident(engine, state, this, error, position.symbol)
-
-
-def _take_up_desk_state(engine: Engine, state: DeskState, this: Step) -> None:
-    machine = engine.desk.rules
-    known = {item.name for item in machine.states}
-    was = state.state_name
-    set_desk_state(engine, state, was if was in known else machine.initial)
-    if was and was not in known:
-        error = InvalidTransitionError(f"the desk was {was}, and these rules have no such state")
-        raise_incident(engine, state, this, error, "desk")
-
-
-def _take_up_measures(state: DeskState, compiled: CompiledStrategy, facts: StrategyFacts) -> None:
-    """Rules that measure something else start to, from here on, and the bars are counted anew."""
-    measures = compiled.rules.measures
-    measured = (
-        compiled.rules.symbol,
-        *(f"{item.function} of {item.stream} over {item.over}" for item in measures),
-    )
-    if facts.measured != measured:
-        facts.measured = measured
-        facts.accumulators = compiled.initial
-        state.symbol(compiled.rules.symbol).bars = 0
-
-
-def _may_trade(compiled: CompiledStrategy, profile: str) -> bool:
-    """A strategy's status lets it trade: live money only for `live`, shadows nowhere."""
-    status = compiled.rules.status
-    return status == "live" or (status == "paper" and profile != "live")
-
-
 def _on_session_opened(engine: Engine, state: DeskState, event: SessionOpened) -> None:
     session = state.session
     session.date = event.date
@@ -202,6 +163,7 @@ def _on_session_opened(engine: Engine, state: DeskState, event: SessionOpened) -
         facts.pnl_today = facts.pnl_today * 0
         facts.pnl_today_usd = 0.0
         facts.accumulators = compiled.initial
+    state.sent_content.clear()
     state.desk.orders_today = 0
     state.desk.realised_today = state.desk.realised_today * 0
     mark_to_market(state)

@@ -9,8 +9,11 @@ MqdError
 ├─ Unavailable       back off                 BrokerUnavailableError
 ├─ Incident          book it, stop entries,   TerminalStateError, UnknownOrderError,
 │                    tell; exits go on        ExecutionConflictError, OverfillError,
-│                                             MalformedExecutionError, OrphanedPositionError
-└─ InvariantError    halt, tell a person      InvalidTransitionError, JournalError
+│                                             MalformedExecutionError, OrphanedPositionError,
+│                                             UnknownBrokerWordError, PositionDriftError,
+│                                             ExecutionBustedError, UnresolvedError
+└─ InvariantError    freeze, tell a person    InvalidTransitionError, ReconciliationError,
+                                              InvariantViolatedError, BrokerEchoError, JournalError
 """
 
 from __future__ import annotations
@@ -120,12 +123,40 @@ class OverfillError(Incident):
     """More was filled than was ordered; the position follows the fills."""
 
 
+class UnknownBrokerWordError(Incident):
+    """The broker used a word for an order that the rules do not know; nothing was read into it."""
+
+
+class PositionDriftError(Incident):
+    """The broker holds something else than the desk's executions add up to."""
+
+
+class ExecutionBustedError(Incident):
+    """The broker took back or corrected an execution; the ledger follows, and edits nothing."""
+
+
+class UnresolvedError(Incident):
+    """A watch rule found something that only a person can resolve."""
+
+
 class InvariantError(MqdError):
-    """Something that must always hold does not: halt and tell a person."""
+    """Something that must always hold does not: the desk freezes and a person is told."""
 
 
 class InvalidTransitionError(InvariantError):
     """A machine was asked for a transition that its rules do not allow; its state is unchanged."""
+
+
+class ReconciliationError(InvariantError):
+    """The desk and the broker differ by more than the rules let pass."""
+
+
+class InvariantViolatedError(InvariantError):
+    """A declared invariant does not hold."""
+
+
+class BrokerEchoError(InvariantError):
+    """The broker has another side, symbol or quantity for an order than was sent."""
 
 
 class JournalError(InvariantError):

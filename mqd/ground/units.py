@@ -1,8 +1,8 @@
 """The units a rule may speak in, how they multiply, and how closely each is compared.
 
 A unit is a dimension (exponents of usd, shares and seconds) with a name. Counts (bars, trades,
-orders, positions) do not mix with one another. Comparisons of float64 values use an absolute
-tolerance by unit, so that `>= 10.00 usd` means what a reader thinks it means.
+orders, positions, requests) do not mix with one another. Comparisons of float64 values use an
+absolute tolerance by unit, so that `>= 10.00 usd` means what a reader thinks it means.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ BARS = Unit("bars", is_count=True)
 TRADES = Unit("trades", is_count=True)
 ORDERS = Unit("orders", is_count=True)
 POSITIONS = Unit("positions", is_count=True)
+REQUESTS = Unit("requests", is_count=True)
 EXCHANGE_TIME = Unit("exchange_time", is_number=False)
 BOOL = Unit("bool", is_number=False)
 TEXT = Unit("text", is_number=False)
@@ -41,7 +42,7 @@ UNITS: dict[str, Unit] = {
     unit.name: unit
     for unit in (
         RATIO, USD, PRICE, SHARES, DURATION, TIME_OF_DAY, BARS, TRADES, ORDERS, POSITIONS,
-        EXCHANGE_TIME, BOOL, TEXT,
+        REQUESTS, EXCHANGE_TIME, BOOL, TEXT,
     )
 }  # fmt: skip
 

@@ -26,6 +26,22 @@ class CancelOrder(NamedTuple):
     reason: str
 
 
-Command = SubmitOrder | CancelOrder
+class LookUpOrder(NamedTuple):
+    """Ask the broker what became of one order; the answer comes as an event."""
 
-COMMANDS: dict[str, type[Any]] = {cls.__name__: cls for cls in (SubmitOrder, CancelOrder)}
+    at_ns: int
+    client_order_id: str
+
+
+class TakeSnapshot(NamedTuple):
+    """Ask the broker for everything it has: cash, positions, orders, executions."""
+
+    at_ns: int
+    reason: str
+
+
+Command = SubmitOrder | CancelOrder | LookUpOrder | TakeSnapshot
+
+COMMANDS: dict[str, type[Any]] = {
+    cls.__name__: cls for cls in (SubmitOrder, CancelOrder, LookUpOrder, TakeSnapshot)
+}

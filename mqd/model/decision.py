@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import NamedTuple
 
 from mqd.model.command import Command
@@ -77,7 +78,69 @@ class DeskStateChanged(NamedTuple):
     rule: str
 
 
-Note = BarSetAside | ProtectionTripped | IncidentRaised | DeskStateChanged
+class WatchActed(NamedTuple):
+    """A watch rule acted on an order, a position or the desk: which one, on what, and how."""
+
+    at_ns: int
+    watch: str
+    code: str
+    subject: str
+    act: str
+
+
+class OperatorHeard(NamedTuple):
+    """What a person's button did; `result` says it in words."""
+
+    at_ns: int
+    action: str
+    strategy: str
+    by: str
+    reason: str
+    result: str
+
+
+class DriftFound(NamedTuple):
+    """The desk and the broker differ; `share` is the difference as a share, or None."""
+
+    at_ns: int
+    kind: str
+    subject: str
+    local: Decimal
+    broker: Decimal
+    share: Decimal | None
+    done: str
+
+
+class Reconciled(NamedTuple):
+    """The desk was compared with the broker; `verdict` is clean, mended, waits or refused."""
+
+    at_ns: int
+    verdict: str
+    differences: int
+    refusals: tuple[str, ...]
+
+
+class TradeWatched(NamedTuple):
+    """How long a finished trade was held, and how long of that nothing looked at its exits."""
+
+    at_ns: int
+    strategy: str
+    symbol: str
+    held_s: int
+    unprotected_s: int
+
+
+Note = (
+    BarSetAside
+    | ProtectionTripped
+    | IncidentRaised
+    | DeskStateChanged
+    | WatchActed
+    | OperatorHeard
+    | DriftFound
+    | Reconciled
+    | TradeWatched
+)
 
 
 class Outcome(NamedTuple):

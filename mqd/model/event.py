@@ -8,8 +8,12 @@ directions of that form.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, NamedTuple
+
+from mqd.ground import canonical
+from mqd.model.snapshot import HeldPosition, OrderReport, ReportedExecution
 
 
 class DeskStarted(NamedTuple):
@@ -65,6 +69,36 @@ class FeedDefectFound(NamedTuple):
     detail: str
 
 
+class ClockTicked(NamedTuple):
+    """Time passed; nothing else happened."""
+
+    at_ns: int
+
+
+class OperatorActed(NamedTuple):
+    """A person pressed a button: who, and why; `strategy` is empty where the desk is meant."""
+
+    at_ns: int
+    action: str
+    strategy: str
+    by: str
+    reason: str
+
+
+class StreamLost(NamedTuple):
+    """A stream of news broke; what it would have told is not known."""
+
+    at_ns: int
+    stream: str
+
+
+class StreamRestored(NamedTuple):
+    """A stream of news is back; what happened meanwhile has to be asked for."""
+
+    at_ns: int
+    stream: str
+
+
 class OrderAcknowledged(NamedTuple):
     """The broker has given the order an id of its own."""
 
@@ -83,13 +117,16 @@ class OrderFilled(NamedTuple):
     price: Decimal
     qty: Decimal
     fee_usd: Decimal
+    symbol: str = ""
+    side: str = ""
 
 
 class OrderCancelled(NamedTuple):
-    """The broker took the order back."""
+    """The broker took the order back; `filled_qty` is its total there, None if unsaid."""
 
     at_ns: int
     client_order_id: str
+    filled_qty: Decimal | None = None
 
 
 class OrderRejected(NamedTuple):
@@ -102,10 +139,11 @@ class OrderRejected(NamedTuple):
 
 
 class OrderExpired(NamedTuple):
-    """The order's time ran out at the broker."""
+    """The order's time ran out at the broker; `filled_qty` is its total there, None if unsaid."""
 
     at_ns: int
     client_order_id: str
+    filled_qty: Decimal | None = None
 
 
 class OrderOutcomeLost(NamedTuple):
@@ -116,26 +154,83 @@ class OrderOutcomeLost(NamedTuple):
 
 
 class OrderNotFound(NamedTuple):
-    """The broker was asked after the settle window and does not know the order."""
+    """The broker does not know the order, asked at `asked_ns` (0: at the instant it says so)."""
 
     at_ns: int
     client_order_id: str
+    asked_ns: int = 0
 
 
-Event = (
-    DeskStarted
-    | SessionOpened
-    | SessionClosed
-    | BarClosed
-    | FeedDefectFound
-    | OrderAcknowledged
-    | OrderFilled
-    | OrderCancelled
-    | OrderRejected
-    | OrderExpired
-    | OrderOutcomeLost
-    | OrderNotFound
-)
+class OrderNotTaken(NamedTuple):
+    """The request provably did not reach the broker's books: too many requests, no connection."""
+
+    at_ns: int
+    client_order_id: str
+    code: str
+    reason: str
+
+
+class CancelRefused(NamedTuple):
+    """The broker would not take the order back; what became of it is not said."""
+
+    at_ns: int
+    client_order_id: str
+    code: str
+    reason: str
+
+
+class OrderReported(NamedTuple):
+    """The broker's answer to a look-up; `report.status` is its own word."""
+
+    at_ns: int
+    report: OrderReport
+
+
+class ExecutionBusted(NamedTuple):
+    """The broker takes an execution back: it never happened."""
+
+    at_ns: int
+    execution_id: str
+
+
+class ExecutionCorrected(NamedTuple):
+    """The broker corrects an execution; `price` and `qty` are what it says now."""
+
+    at_ns: int
+    execution_id: str
+    new_execution_id: str
+    price: Decimal
+    qty: Decimal
+
+
+class FeeCharged(NamedTuple):
+    """A fee that came later than its execution; USD, positive costs."""
+
+    at_ns: int
+    execution_id: str
+    fee_usd: Decimal
+
+
+class SnapshotTaken(NamedTuple):
+    """Everything the broker says it has, asked for at `asked_ns`; cash in USD, None if unsaid.
+
+    `orders` are those that work there now; `executions` those since the session's open, at least.
+    """
+
+    at_ns: int
+    asked_ns: int
+    cash_usd: Decimal | None
+    positions: tuple[HeldPosition, ...]
+    orders: tuple[OrderReport, ...]
+    executions: tuple[ReportedExecution, ...]
+
+
+class SnapshotFailed(NamedTuple):
+    """The broker could not be asked; nothing is known, which is never the same as nothing."""
+
+    at_ns: int
+    reason: str
+
 
 BrokerEvent = (
     OrderAcknowledged
@@ -145,6 +240,27 @@ BrokerEvent = (
     | OrderExpired
     | OrderOutcomeLost
     | OrderNotFound
+    | OrderNotTaken
+    | CancelRefused
+    | OrderReported
+    | ExecutionBusted
+    | ExecutionCorrected
+    | FeeCharged
+    | SnapshotTaken
+    | SnapshotFailed
+    | StreamLost
+    | StreamRestored
+)
+
+Event = (
+    DeskStarted
+    | SessionOpened
+    | SessionClosed
+    | BarClosed
+    | FeedDefectFound
+    | ClockTicked
+    | OperatorActed
+    | BrokerEvent
 )
 
 BROKER_EVENTS: tuple[type[Any], ...] = (
@@ -155,6 +271,16 @@ BROKER_EVENTS: tuple[type[Any], ...] = (
     OrderExpired,
     OrderOutcomeLost,
     OrderNotFound,
+    OrderNotTaken,
+    CancelRefused,
+    OrderReported,
+    ExecutionBusted,
+    ExecutionCorrected,
+    FeeCharged,
+    SnapshotTaken,
+    SnapshotFailed,
+    StreamLost,
+    StreamRestored,
 )
 
 EVENTS: dict[str, type[Any]] = {
@@ -165,9 +291,15 @@ EVENTS: dict[str, type[Any]] = {
         SessionClosed,
         BarClosed,
         FeedDefectFound,
+        ClockTicked,
+        OperatorActed,
         *BROKER_EVENTS,
     )
 }
+
+
+RECORD_VERSION = 2
+"""The form in which events are written; records of the form before it are still read."""
 
 
 def to_record(event: Event) -> tuple[object, ...]:
@@ -175,19 +307,74 @@ def to_record(event: Event) -> tuple[object, ...]:
     return (type(event).__name__, *event)
 
 
-def from_record(record: list[Any]) -> Event:
-    """The event that `to_record` wrote, after a trip through JSON.
+def from_record(record: list[Any], version: int = RECORD_VERSION) -> Event:
+    """The event that `to_record` wrote in this form, after a trip through JSON.
 
     Raises:
         ValueError: no such event, or a wrong number of fields.
     """
     name, *fields = record
+    if version < RECORD_VERSION:
+        fields = _UPGRADES.get(name, list)(fields)
     cls = EVENTS.get(name)
     if cls is None or len(fields) != len(cls._fields):
         raise ValueError(f"not an event of this version: {name} with {len(fields)} fields")
-    if cls is BarClosed:
-        fields[3:8] = [float("nan") if value is None else float(value) for value in fields[3:8]]
-    elif cls is OrderFilled:
-        fields[4:7] = [Decimal(value) for value in fields[4:7]]
-    event: Event = cls(*fields)
+    read = _READERS.get(name)
+    event: Event = cls(*(read(fields) if read is not None else fields))
     return event
+
+
+def as_journaled(event: Event) -> Event:
+    """The event as a replay of the journal will read it: what is decided on is what is kept.
+
+    A broker may write 1.000 where the journal writes 1; only such events change.
+    """
+    if type(event) is BarClosed or type(event).__name__ not in _READERS:
+        return event
+    return from_record(canonical.decode(canonical.encode(to_record(event))))
+
+
+def _bar(fields: list[Any]) -> list[Any]:
+    fields[3:8] = [float("nan") if value is None else float(value) for value in fields[3:8]]
+    return fields
+
+
+def _filled(fields: list[Any]) -> list[Any]:
+    fields[4:7] = [Decimal(value) for value in fields[4:7]]
+    return fields
+
+
+def _snapshot(fields: list[Any]) -> list[Any]:
+    at_ns, asked_ns, cash_usd, positions, orders, executions = fields
+    return [
+        at_ns,
+        asked_ns,
+        None if cash_usd is None else Decimal(cash_usd),
+        tuple(HeldPosition.read(item) for item in positions),
+        tuple(OrderReport.read(item) for item in orders),
+        tuple(ReportedExecution.read(item) for item in executions),
+    ]
+
+
+def _ended(fields: list[Any]) -> list[Any]:
+    return [*fields[:2], None if fields[2] is None else Decimal(fields[2])]
+
+
+_READERS: dict[str, Callable[[list[Any]], list[Any]]] = {
+    "BarClosed": _bar,
+    "OrderFilled": _filled,
+    "OrderCancelled": _ended,
+    "OrderExpired": _ended,
+    "OrderReported": lambda fields: [fields[0], OrderReport.read(fields[1])],
+    "ExecutionCorrected": lambda fields: [*fields[:3], *map(Decimal, fields[3:])],
+    "FeeCharged": lambda fields: [*fields[:2], Decimal(fields[2])],
+    "SnapshotTaken": _snapshot,
+}
+
+# Version 1 did not say what a fill was of, nor how much of an ended order was filled.
+_UPGRADES: dict[str, Callable[[list[Any]], list[Any]]] = {
+    "OrderFilled": lambda fields: [*fields, "", ""],
+    "OrderCancelled": lambda fields: [*fields, None],
+    "OrderNotFound": lambda fields: [*fields, 0],
+    "OrderExpired": lambda fields: [*fields, None],
+}

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Context, Decimal, Inexact, InvalidOperation
 from typing import NamedTuple
 
 ENTRY = "entry"
 EXIT = "exit"
+EXTERNAL = "external"
+"""The role of an order that the desk did not make, and the strategy that its fills belong to."""
+ROLES = (ENTRY, EXIT, EXTERNAL)
+_EXACT = Context(prec=2_000, traps=[Inexact, InvalidOperation])  # whatever the caller has set
 
 
 class Order(NamedTuple):
@@ -14,6 +18,10 @@ class Order(NamedTuple):
 
     `qty` and `filled_qty` are shares; `reference_price` is the price the decision was made at;
     `stop_loss` is the planned stop of an entry; `reason` is the code of the rule that asked.
+    `attempt` counts the orders made for one wish to leave; `asked_ns` is when the broker was last
+    asked about this one, `sent_ns` when it was last sent, `updated_ns` when it was last heard of;
+    `was_taken` is False while the broker's last word on it is that the request did not reach its
+    books.
     """
 
     client_order_id: str
@@ -32,11 +40,18 @@ class Order(NamedTuple):
     broker_order_id: str | None = None
     filled_qty: Decimal = Decimal(0)
     updated_ns: int = 0
+    attempt: int = 1
+    asked_ns: int = 0
+    sent_ns: int = 0
+    times_sent: int = 0
+    look_ups: int = 0
+    times_asked_back: int = 0
+    was_taken: bool = True
 
     @property
     def remaining_qty(self) -> Decimal:
         """Shares not yet filled."""
-        return self.qty - self.filled_qty
+        return _EXACT.subtract(self.qty, self.filled_qty)
 
 
 class OrderStateChangedEvent(NamedTuple):

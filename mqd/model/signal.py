@@ -8,6 +8,9 @@ from typing import NamedTuple
 from mqd.ground.errors import MalformedSignalError
 from mqd.model.order import ENTRY, EXIT
 
+MOST_DECIMALS = 9
+"""Of a quantity that is bought: no broker of this desk divides a share further."""
+
 
 class StrategySignal(NamedTuple):
     """A wish to trade: not yet an order, because the gate may still say no."""
@@ -38,8 +41,17 @@ class StrategySignal(NamedTuple):
             raise MalformedSignalError(f"signal side is {self.side!r}, expected buy or sell")
         if self.order_type != "market":
             raise MalformedSignalError(f"signal order_type is {self.order_type!r}, expected market")
+        if self.role == ENTRY and _decimals(self.qty) > MOST_DECIMALS:
+            raise MalformedSignalError(
+                f"signal qty is {self.qty}, expected at most {MOST_DECIMALS} decimals"
+            )
         for name in ("qty", "price", "stop_loss"):
             value = getattr(self, name)
             if value is not None and not (value.is_finite() and value > 0):
                 raise MalformedSignalError(f"signal {name} is {value}, expected more than 0")
         return self
+
+
+def _decimals(value: Decimal) -> int:
+    exponent = value.as_tuple().exponent
+    return -exponent if isinstance(exponent, int) else 0

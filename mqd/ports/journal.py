@@ -6,17 +6,19 @@ from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
 from mqd.model.decision import Outcome
-from mqd.model.event import Event
+from mqd.model.event import RECORD_VERSION, Event
 
 
 class JournalEntry(NamedTuple):
     """One event and what it led to, as journaled: `outcome` is its canonical text, or None
-    where the process stopped before the outcome was committed.
+    where the process stopped before the outcome was committed. `version` is the form it was
+    written in: an older one could say less.
     """
 
     seq: int
     event: Event
     outcome: str | None
+    version: int = RECORD_VERSION
 
 
 class Journal(Protocol):

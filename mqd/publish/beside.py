@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from mqd.publish.cases import Section
 from mqd.publish.deviations import Deviation
 from mqd.publish.evidence import EvidenceRecord
 from mqd.publish.example import Example
+from mqd.publish.proofs import Recorded
 
 
 class Parameter(NamedTuple):
@@ -41,16 +43,27 @@ class Beside:
     """Everything that is shown beside the rules; what is missing here is missing on the pages.
 
     `examples` are by strategy; `tests` are the names of the tests that exercise a rule, by the
-    rule's id. `home` is the folder whose records of evidence count; without it, the folder that
-    pages are written to.
+    rule's id, `cases` what an execution desk meets and how it is tested. `proofs` are the figures
+    of what tried the desk as a whole, by its key. `home` is the folder whose records of evidence
+    and figures count; without it, the folder that pages are written to.
     """
 
     home: Path | None = None
     examples: Mapping[str, Example] = field(default_factory=dict)
     commands: tuple[Command, ...] = ()
     tests: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    cases: tuple[Section, ...] = ()
     deviations: tuple[Deviation, ...] = ()
     evidence: tuple[EvidenceRecord, ...] = ()
+    proofs: Mapping[str, Recorded] = field(default_factory=dict)
+
+    @property
+    def shows_proofs(self) -> bool:
+        """Whether this is a desk that is tried as a whole: it has tests of its rules, or figures.
+
+        A desk that only edits rules has neither, and its pages do not speak of it.
+        """
+        return bool(self.tests or self.proofs)
 
 
 NOTHING_BESIDE = Beside()

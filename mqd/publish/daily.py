@@ -11,10 +11,20 @@ from typing import Any, NamedTuple
 from mqd.engine.state import DeskState
 from mqd.ground.canonical import decimal_text
 from mqd.ground.times import iso_utc
-from mqd.model.decision import DeskStateChanged, IncidentRaised, Outcome, ProtectionTripped
+from mqd.model.decision import (
+    DeskStateChanged,
+    DriftFound,
+    IncidentRaised,
+    Note,
+    OperatorHeard,
+    Outcome,
+    ProtectionTripped,
+    Reconciled,
+    TradeWatched,
+)
 from mqd.model.event import Event
 from mqd.model.order import Order
-from mqd.model.position import ZERO
+from mqd.model.position import ZERO, Trade
 from mqd.publish.risk import StoppedTrades, TradeRisk, risks, stop_codes, stopped_trades
 from mqd.publish.summary import OpenPosition, Reason, open_positions, ranked, true_codes
 from mqd.publish.tables import trade_row
@@ -39,9 +49,22 @@ class Idle(NamedTuple):
     always: tuple[tuple[str, tuple[str, ...]], ...]
 
 
+class Acted(NamedTuple):
+    """A watch rule that acted on this day: what it does, why it exists, and how often it did."""
+
+    watch: str
+    code: str
+    act: str
+    times: int
+    because: str
+
+
 @dataclass(frozen=True, slots=True)
 class DailyReport:
-    """Everything a day has to say; money is exact."""
+    """Everything a day has to say; money is exact.
+
+    `looked_after` says of finished trades how long they were held, and unwatched for how long.
+    """
 
     date: str
     journal: str
@@ -60,6 +83,16 @@ class DailyReport:
     incidents: tuple[IncidentRaised, ...]
     desk_changes: tuple[DeskStateChanged, ...]
     desk_state: str
+    heard: tuple[OperatorHeard, ...]
+    drifts: tuple[DriftFound, ...]
+    comparisons: tuple[Reconciled, ...]
+    acted: tuple[Acted, ...]
+    looked_after: tuple[TradeWatched, ...]
+
+    def unprotected_s(self, trade: Trade) -> int | None:
+        """For how long nothing looked at the exits of this trade, or None where nobody knows."""
+        key = (trade.exit_ns, trade.strategy, trade.symbol)
+        return next((item.unprotected_s for item in self.looked_after if item[:3] == key), None)
 
     @property
     def pnl_usd(self) -> Decimal:
@@ -84,7 +117,10 @@ class DailyReport:
             "data_defects": dict(self.defects),
             "pnl": decimal_text(self.pnl_usd),
             "won": self.won,
-            "trades": [_trade_json(item) for item in self.trades],
+            "trades": [
+                _trade_json(item) | {"unprotected_s": self.unprotected_s(item.trade)}
+                for item in self.trades
+            ],
             "stopped": _exact_text(self.stopped._asdict()),
             "open_positions": [_exact_text(item._asdict()) for item in self.open_positions],
             "why_not_trading": [_idle_json(item) for item in self.idle],
@@ -92,6 +128,10 @@ class DailyReport:
             "protections_tripped": [_note_json(note) for note in self.tripped],
             "incidents": [_note_json(note) for note in self.incidents],
             "desk_changes": [_note_json(note) for note in self.desk_changes],
+            "operator": [_note_json(note) for note in self.heard],
+            "drifts": [_exact_text(_note_json(note)) for note in self.drifts],
+            "comparisons": [_note_json(note) for note in self.comparisons],
+            "watch": [item._asdict() for item in self.acted],
         }
 
 
@@ -134,7 +174,23 @@ class DayWatch:
             incidents=tuple(note for tally in tallies for note in tally.incidents),
             desk_changes=tuple(note for tally in tallies for note in tally.desk_changes),
             desk_state=self.desk_state,
+            heard=tuple(note for tally in tallies for note in tally.heard),
+            drifts=tuple(note for tally in tallies for note in tally.drifts),
+            comparisons=tuple(note for tally in tallies for note in tally.comparisons),
+            acted=tuple(self._acted()),
+            looked_after=tuple(note for tally in tallies for note in tally.looked_after),
         )
+
+    def _acted(self) -> Iterator[Acted]:
+        for book, tally in self.tallies.values():
+            because = {
+                (watch.header.id, row.condition.code): row.condition.because
+                for watch in (book.order_watch, book.position_watch, book.desk_watch)
+                for row in watch.rows
+            }
+            counted = Counter((note.watch, note.code, note.act) for note in tally.watched)
+            for key, times in counted.most_common():
+                yield Acted(*key, times, because[key[:2]])
 
     def _risks(self, orders: Mapping[str, Order]) -> Iterator[TradeRisk]:
         for book, tally in self.tallies.values():
@@ -217,8 +273,8 @@ def _exact_text(fields: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _note_json(note: ProtectionTripped | IncidentRaised | DeskStateChanged) -> dict[str, Any]:
+def _note_json(note: Note) -> dict[str, Any]:
     return {
-        name.removesuffix("_ns"): iso_utc(value) if isinstance(value, int) else value
+        name.removesuffix("_ns"): iso_utc(value) if name.endswith("_ns") else value
         for name, value in note._asdict().items()
     }

@@ -15,7 +15,6 @@ import mqd
 from mqd.rules.find import shipped_text
 
 _PACKAGE = Path(mqd.__file__).parent
-_TEMPLATES = "mqd/publish/templates"
 
 
 def source_line(module: ModuleType | str, code: str) -> str:
@@ -28,14 +27,9 @@ def source_line(module: ModuleType | str, code: str) -> str:
         known = re.escape(word)
         declares = re.compile(rf'"{known}"|^ *(?:class|def) {known}\b|^{known}(?:: [^=]+)? = ')
         for number, line in enumerate(_lines(name), 1):
-            if declares.search(line):
+            if declares.search(line) and not line.startswith("__all__"):
                 return f"{_file(name)}:{number}"
     return ""
-
-
-def module_line(name: str) -> str:
-    """Where a module starts; a package starts with its `__init__.py`."""
-    return f"{_file(name)}:1"
 
 
 def schema_line(kind: str, key: str, value: str = "") -> str:
@@ -46,11 +40,6 @@ def schema_line(kind: str, key: str, value: str = "") -> str:
         later = enumerate(lines[number:], number + 1)
         number = next((place for place, line in later if line.strip().startswith(piece)), 0)
     return f"schemas/{kind}.schema.json:{number}" if number else ""
-
-
-def template_line(page: str) -> str:
-    """Where the words between the rules stand on a page: its template."""
-    return f"{_TEMPLATES}/{page}.j2:1"
 
 
 def short(place: str) -> str:

@@ -1,8 +1,9 @@
 """Where the desk does something else than its specification, and why: data, checked when read.
 
 The data is `deviations.yaml` in the documents folder. `where` names what does it: a rule file, a
-rule in one (`orders/lifecycle.yaml#OL-90`) or a module. A rule that is renamed takes its
-deviation with it or the page is not written.
+rule in one (`orders/lifecycle.yaml#OL-90`) or a part of a module
+(`mqd.engine.ledger#book`). A rule that is renamed takes its deviation with it or the page is not
+written.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import NamedTuple
 
 import mqd
 from mqd.ground.errors import SettingsError
+from mqd.publish.declared import source_line
 from mqd.publish.rulefiles import FOLDER, RuleFiles
 from mqd.publish.uses import rule_places
 from mqd.rules.book import RuleBook
@@ -25,21 +27,29 @@ _KEYS = frozenset({*_TEXTS, "where"})
 
 
 class Where(NamedTuple):
-    """A rule, with its place in the rules, or a module of the desk, which has none there."""
+    """A rule, with its place in the rules, or a part of the program: where it is `declared`."""
 
     name: str
     place: Place | None
+    declared: str = ""
+
+
+class Told(NamedTuple):
+    """A sentence, and its line in the file."""
+
+    words: str
+    line: int
 
 
 class Deviation(NamedTuple):
-    """One entry of the page; `line` is its own in the file."""
+    """One entry of the page; `where_line` is that of the list in the file."""
 
     title: str
-    specification: str
-    problem: str
-    instead: str
+    specification: Told
+    problem: Told
+    instead: Told
     where: tuple[Where, ...]
-    line: int
+    where_line: int
 
 
 def read_deviations(text: str, file: str, book: RuleBook) -> tuple[Deviation, ...]:
@@ -75,21 +85,30 @@ class _Reader:
         """One entry; every text has to be there."""
         if not isinstance(node, Mapping) or {name.text for name, _ in node.pairs} != _KEYS:
             raise self._refused(key, f"{key.text} needs {', '.join((*_TEXTS, 'where'))}")
-        texts = [text.text for name in _TEXTS if isinstance(text := node.get(name), Scalar)]
+        texts = [
+            Told(text.text, node.key_place(name).line)
+            for name in _TEXTS if isinstance(text := node.get(name), Scalar)
+        ]  # fmt: skip
         where = node.get("where")
         if len(texts) < len(_TEXTS) or not isinstance(where, Sequence):
             raise self._refused(key, f"{key.text} needs a sentence each, and a list of places")
         title, specification, problem, instead = texts
         places = tuple(self._where(item) for item in where.items if isinstance(item, Scalar))
-        return Deviation(title, specification, problem, instead, places, key.place.line)
+        line = node.key_place("where").line
+        return Deviation(title.words, specification, problem, instead, places, line)
 
     def _where(self, item: Scalar) -> Where:
         name = item.text
         place = self._rules.get(name) or self._files.get(name)
         if place is not None:
             return Where(name, place)
-        if name.startswith("mqd.") and _is_module(name):
-            return Where(name, None)
+        module, _, part = name.partition("#")
+        if module.startswith("mqd.") and _is_module(module):
+            declared = source_line(module, part) if part else ""
+            if declared:
+                return Where(name, None, declared)
+            raise self._refused(item, f"{module} declares no {part or 'such thing'}: name what "
+                                "does it, such as mqd.engine.ledger#book")  # fmt: skip
         raise self._refused(item, f"there is no rule, rule file or module {name}")
 
     def _refused(self, item: Scalar, message: str) -> SettingsError:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
+from types import CodeType
 from typing import Any, Final
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import BytecodeCache, Environment, PackageLoader, StrictUndefined
+from jinja2.bccache import Bucket
 
+from mqd.engine.operate import DESK_BUTTONS
 from mqd.ground import units
 from mqd.ground.canonical import decimal_text
 from mqd.ground.errors import BrokerConfirmationRequiredError
@@ -18,12 +21,14 @@ from mqd.publish import (
     markdown,
     problem_codes,
     promises,
+    proofs,
     wording,
 )
 from mqd.publish.beside import Beside
 from mqd.publish.diagram import diagram_title
 from mqd.publish.figures import fact_text, price_text, share_text, signed_usd
 from mqd.publish.keys import KeyPlaces
+from mqd.publish.own_lines import OwnLine
 from mqd.publish.registry import loss_text, registry
 from mqd.publish.rulefiles import FOLDER, MARK, RuleFiles
 from mqd.publish.speaker import Speaker
@@ -32,9 +37,31 @@ from mqd.rules.book import RuleBook
 from mqd.rules.compile.measures import FUNCTIONS
 from mqd.rules.english import value_text
 from mqd.rules.problems import Place
+from mqd.rules.words import acts
 from mqd.rules.words.events import MACHINE_EVENTS, REQUIREMENTS
 
 TESTS_PAGE: Final = "tests.md"
+CASES_PAGE: Final = "cases.md"
+PROOFS_PAGE: Final = "proofs.md"
+
+
+class _Compiled(BytecodeCache):
+    """The compiled templates of this process; each stands there under the digest of its text."""
+
+    def __init__(self) -> None:
+        self._codes: dict[tuple[str, str], CodeType] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        """Take what was compiled before, if the text is the same."""
+        bucket.code = self._codes.get((bucket.key, bucket.checksum))
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """Keep what was compiled."""
+        if bucket.code is not None:
+            self._codes[bucket.key, bucket.checksum] = bucket.code
+
+
+_COMPILED: Final = _Compiled()
 
 
 def environment(book: RuleBook, keys: KeyPlaces, beside: Beside, up: str) -> Environment:
@@ -42,6 +69,8 @@ def environment(book: RuleBook, keys: KeyPlaces, beside: Beside, up: str) -> Env
     made = Environment(
         loader=PackageLoader("mqd.publish"),
         autoescape=False,  # noqa: S701  # Markdown, not HTML: every text goes through a filter
+        bytecode_cache=_COMPILED,
+        extensions=[OwnLine],
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -85,8 +114,10 @@ def _filters(files: RuleFiles, up: str) -> dict[str, Any]:
 
 def _words(book: RuleBook, beside: Beside, up: str) -> dict[str, Any]:
     return {
+        "acts": acts,
         "beside": beside,
         "book": book,
+        "buttons": DESK_BUTTONS,
         "cell": wording.cell_text,
         "declared": declared,
         "confirmation": BrokerConfirmationRequiredError.__name__,
@@ -101,6 +132,7 @@ def _words(book: RuleBook, beside: Beside, up: str) -> dict[str, Any]:
         "on_unknown": wording.ON_UNKNOWN,
         "problem_codes": problem_codes,
         "promises": promises,
+        "proofs": proofs,
         "requirements": REQUIREMENTS,
         "rule_places": _places(book),
         "promised": {promise.code: promise for promise in promises.every_promise()},
@@ -108,11 +140,13 @@ def _words(book: RuleBook, beside: Beside, up: str) -> dict[str, Any]:
         "say": Speaker(book),
         "sources": wording.sources_text,
         "registered": registry(book, beside.evidence),
+        "shows_proofs": beside.shows_proofs,
         "tests_page": TESTS_PAGE,
         "tests_of": beside.tests,
         "units": units,
         "up": up,
         "uses": uses(book),
+        "watched": wording.WATCHED,
     }
 
 

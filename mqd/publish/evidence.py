@@ -18,6 +18,7 @@ from typing import Any
 from mqd.ground.canonical import decimal_text, digest, encode
 from mqd.ground.errors import SettingsError
 from mqd.model.position import AVERAGE
+from mqd.publish.proofs import FILE as PROOFS
 
 FOLDER = "evidence"
 FORMAT = 1
@@ -114,7 +115,7 @@ def read_records(folder: Path) -> tuple[tuple[EvidenceRecord, ...], list[str]]:
     """The records of a folder by file name, and one line for each file that is none."""
     found: list[EvidenceRecord] = []
     faults: list[str] = []
-    for path in sorted(folder.glob("*.json")):
+    for path in sorted(set(folder.glob("*.json")) - {folder / PROOFS}):
         try:
             record = record_from_text(path.read_text(encoding="utf-8"))
             if record.file_name != path.name:

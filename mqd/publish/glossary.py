@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 from mqd.ground.units import UNITS, Unit, product, quotient
+from mqd.publish.declared import source_line
 from mqd.publish.rulefiles import headers
 from mqd.rules.book import Header, RuleBook
+from mqd.rules.words.auditing import AUDITING
 from mqd.rules.words.facts import (
     CHECK,
     DATA,
+    DESK_WATCH,
+    DRIFT_OF_ACCOUNT,
+    DRIFT_OF_POSITION,
     ENTRY_QTY,
     FACTS,
+    INVARIANT,
     ORDER_GUARD,
+    ORDER_WATCH,
+    POSITION_WATCH,
     PROTECTION,
     STRATEGY,
     Fact,
 )
+from mqd.rules.words.trading import MARKET, TRADING
+from mqd.rules.words.watching import WATCHING
 
 SCOPES = {
     DATA: "data rules",
@@ -22,6 +32,19 @@ SCOPES = {
     PROTECTION: "protections",
     CHECK: "checks",
     ORDER_GUARD: "guards of the order's lifecycle",
+    ORDER_WATCH: "the watch of orders",
+    POSITION_WATCH: "the watch of positions",
+    DESK_WATCH: "the watch of the desk",
+    DRIFT_OF_POSITION: "what tolerates a difference",
+    DRIFT_OF_ACCOUNT: "what refuses a comparison",
+    INVARIANT: "invariants",
+}
+WORDS = "mqd.rules.words"
+_MODULES = {
+    **dict.fromkeys((*MARKET, *TRADING), f"{WORDS}.trading"),
+    **dict.fromkeys(WATCHING, f"{WORDS}.watching"),
+    **dict.fromkeys(AUDITING, f"{WORDS}.auditing"),
+    ENTRY_QTY: f"{WORDS}.facts",
 }
 _BASES = ("usd", "shares", "seconds")
 
@@ -35,6 +58,11 @@ def documents(book: RuleBook) -> tuple[Header, ...]:
     """The header of every document, each once, by its file."""
     found = {header.place.file: header for header in headers(book)}
     return tuple(found[file] for file in sorted(found))
+
+
+def fact_line(fact: Fact) -> str:
+    """Where the program declares the fact."""
+    return source_line(_MODULES[fact], fact.name)
 
 
 def read_in(fact: Fact) -> str:
@@ -53,12 +81,19 @@ def members(fact: Fact, book: RuleBook) -> tuple[str, ...]:
     """The values of an enumerated fact; empty for any other."""
     if fact.name == "desk.state":
         return tuple(state.name for state in book.desk_machine.states)
+    if fact.name == "order.state":
+        return tuple(state.name for state in book.order_machine.states)
     return fact.members
 
 
 def measured_units() -> tuple[Unit, ...]:
     """The units that are multiplied and divided."""
     return tuple(unit for unit in UNITS.values() if unit.is_number and not unit.is_count)
+
+
+def counts() -> str:
+    """The names of the units that count whole things."""
+    return ", ".join(unit.name for unit in UNITS.values() if unit.is_count)
 
 
 def dimension(unit: Unit) -> str:

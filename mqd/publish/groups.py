@@ -22,25 +22,28 @@ SETS_ASIDE = "Data rules that set a bar aside"
 _ORDER_FACTS = ("order.qty", "order.price", "order.stop_loss")
 
 
-def groups_of(situation: Situation, orders: list[SubmitOrder]) -> tuple[Group, ...]:
+def groups_of(
+    situation: Situation, orders: list[SubmitOrder], *, with_flips: bool = True
+) -> tuple[Group, ...]:
     """The groups; last what would have set the bar aside before all others.
 
     `orders` are those that the decision made.
     """
-    return _Groups(situation, orders).all()
+    return _Groups(situation, orders, with_flips=with_flips).all()
 
 
 class _Groups:
-    def __init__(self, situation: Situation, orders: list[SubmitOrder]) -> None:
+    def __init__(
+        self, situation: Situation, orders: list[SubmitOrder], *, with_flips: bool
+    ) -> None:
         self.decision = situation.decision
         self.book = situation.book
         self.rules = situation.compiled.rules
         self.situation = situation
         values = self._values(orders)
         numbers = situation.values if situation.is_sound else situation.given
-        wanted = frozenset(
-            rule.code for rule in (in_question(situation) if situation.is_sound else ())
-        )
+        turned = in_question(situation) if with_flips and situation.is_sound else ()
+        wanted = frozenset(rule.code for rule in turned)
         limits = self.book.rules.limits
         own = English(self.rules.params, limits)
         self.own = Judge(values, own, numbers, situation, wanted)

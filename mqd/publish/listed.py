@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from mqd.ground import units
-from mqd.publish.declared import source_line
-from mqd.publish.meanings import Meaning
+from mqd.publish.declared import schema_line, source_line
+from mqd.publish.meaning import Meaning
 from mqd.publish.wording import DISPOSITIONS
 from mqd.rules.find import shipped_text
 from mqd.rules.shape import KINDS
-from mqd.rules.words import facts
+from mqd.rules.words import fact
 
 _UNITS = {
     "time_of_day": "A time on the exchange's clock, of one day.",
@@ -38,7 +38,8 @@ def listed_meanings() -> Iterator[Meaning]:
     found: dict[_Listed, tuple[str, list[str]]] = {}
     for kind in KINDS:
         for item, place in _in_schema(kind):
-            found.setdefault(item, (place, []))[1].append(kind)
+            kinds = found.setdefault(item, (place, []))[1]
+            kinds += [] if kind in kinds else [kind]
     for item, (place, kinds) in found.items():
         where = "rule" if len(kinds) == len(KINDS) else " and ".join(kinds)
         others = [
@@ -49,18 +50,28 @@ def listed_meanings() -> Iterator[Meaning]:
             item.value, f"value of `{item.key}` in {where} documents", item.means, place,
             then=f"beside it there is {', '.join(dict.fromkeys(others)) or 'no other value'}",
         )  # fmt: skip
+    yield from _kinds()
     apply = DISPOSITIONS["apply"]
     yield Meaning(
         "apply", "what a transition does, where it says nothing else", apply,
         source_line("mqd.publish.wording", "apply"), then="`mqd journal tail` shows them",
     )  # fmt: skip
-    for profile, means in facts.PROFILE_MEANINGS.items():
+    for profile, means in fact.PROFILE_MEANINGS.items():
         then = "it stands in config/, and rules read it as desk.profile"
-        yield Meaning(profile, "profile", means, source_line(facts, profile), then=then)
+        yield Meaning(profile, "profile", means, source_line(fact, profile), then=then)
     known = {item.value for item in found if item.key == "unit"}
     for name in units.UNITS.keys() - known:
         declared = source_line(units, name)
         yield Meaning(name, "unit", _UNITS[name], declared, then="docs/glossary.md has all units")
+
+
+def _kinds() -> Iterator[Meaning]:
+    """What a rule document of each kind is for; its first key says of which kind it is."""
+    for kind in KINDS:
+        schema = json.loads(shipped_text("schemas", f"{kind}.schema.json"))
+        place = schema_line(kind, kind)
+        then = "docs/EXECUTION_INVARIANTS.md shows those of this desk"
+        yield Meaning(kind, "kind of rule document", schema["description"], place, then=then)
 
 
 def _in_schema(kind: str) -> Iterator[tuple[_Listed, str]]:

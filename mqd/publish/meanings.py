@@ -6,41 +6,21 @@ One list for `mqd explain`; it is made from the rule book, so it cannot know les
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
-from typing import Any
 
 from mqd.publish.declared import source_line
-from mqd.publish.promises import ABOUT_DUPLICATES, ABOUT_POSITIONS
+from mqd.publish.glossary import fact_line
+from mqd.publish.meaning import Meaning, at, of_condition
+from mqd.publish.promises import every_promise
+from mqd.publish.watching import meanings_of_watching
 from mqd.publish.wording import DISPOSITIONS, criterion_text, lasts_text, sources_text
-from mqd.rules.book import Condition, MachineRules, Row, RuleBook, Strategy
+from mqd.rules.book import MachineRules, Row, RuleBook, Strategy
 from mqd.rules.check.limits import PREFIX
-from mqd.rules.compile.arguments import name_text
 from mqd.rules.english import English, value_text
-from mqd.rules.expressions import ir
-from mqd.rules.problems import Place
-from mqd.rules.words import events, facts
+from mqd.rules.words import events
 from mqd.rules.words.events import MACHINE_EVENTS
 from mqd.rules.words.facts import ENTRY_QTY, FACTS
 
-_LITTLE = {"a", "an", "the", "this", "that", "its"}
 _WHY = "`mqd why` shows a bar on which it was true, with its values"
-
-
-@dataclass(frozen=True, slots=True)
-class Meaning:
-    """One code: what it is, what it means, where it stands; `then` is what to do next."""
-
-    code: str
-    kind: str
-    means: str
-    declared: str = ""
-    formula: str = ""
-    sentence: str = ""
-    then: str = ""
-
-    def to_json(self) -> dict[str, Any]:
-        """The meaning for a program; what is not there is null."""
-        return {name: value or None for name, value in asdict(self).items()}
 
 
 def meanings_of(book: RuleBook) -> Iterator[Meaning]:
@@ -49,7 +29,7 @@ def meanings_of(book: RuleBook) -> Iterator[Meaning]:
     for strategy in book.strategies:
         yield from _of_strategy(strategy, English(strategy.params, book.limits))
     for protection in book.protections:
-        yield _of_condition(
+        yield of_condition(
             protection.trips_when, f"protection of the {protection.scope}", english,
             f"it blocks entries only ({lasts_text(protection.lasts)}); `mqd status` shows whether "
             "it is armed", protection.header.because, protection.id,
@@ -65,9 +45,10 @@ def meanings_of(book: RuleBook) -> Iterator[Meaning]:
          "the exit waits and is looked at again on the next bar"),
     ):  # fmt: skip
         for rule in rules.conditions:
-            yield _of_condition(rule, kind, english, then)
+            yield of_condition(rule, kind, english, then)
     for machine in (book.order_machine, book.desk_machine):
         yield from _of_machine(machine, english)
+    yield from meanings_of_watching(book, english)
     yield from _of_numbers(book)
     for thesis in book.theses:
         yield Meaning(
@@ -75,20 +56,14 @@ def meanings_of(book: RuleBook) -> Iterator[Meaning]:
             sentence=f"It is over with {criterion_text(thesis.invalidated_when)}.",
             then="docs/THESIS_REGISTRY.md shows the evidence; `mqd evidence` records more",
         )  # fmt: skip
-    for promise in (*ABOUT_POSITIONS, *ABOUT_DUPLICATES):
+    for promise in every_promise():
         yield Meaning(
             promise.code, "promise of the program", promise.sentence, promise.place,
             then="docs/tests.md lists the tests that exercise it",
         )  # fmt: skip
     for fact in (*FACTS.values(), ENTRY_QTY):
-        declared = source_line(facts, fact.name)
-        then = "docs/glossary.md has all facts"
-        yield Meaning(fact.name, f"fact, in {fact.unit.name}", fact.means, declared, then=then)
-
-
-def at(place: Place) -> str:
-    """A place in a rule file as an editor takes it."""
-    return f"{place.file}:{place.line}"
+        kind, then = f"fact, in {fact.unit.name}", "docs/glossary.md has all facts"
+        yield Meaning(fact.name, kind, fact.means, fact_line(fact), then=then)
 
 
 def _of_strategy(strategy: Strategy, english: English) -> Iterator[Meaning]:
@@ -99,10 +74,10 @@ def _of_strategy(strategy: Strategy, english: English) -> Iterator[Meaning]:
     )  # fmt: skip
     for rule in strategy.no_trade:
         then = f"nothing: not trading is normal; {_WHY}"
-        yield _of_condition(rule, f"NO-TRADE condition of {strategy.id}", english, then)
+        yield of_condition(rule, f"NO-TRADE condition of {strategy.id}", english, then)
     for rule in strategy.exits:
         then = f"the first exit that is true closes the position; {_WHY}"
-        yield _of_condition(rule, f"exit of {strategy.id}", english, then)
+        yield of_condition(rule, f"exit of {strategy.id}", english, then)
     for param in strategy.params:
         of_limit = f", read from limits.{param.limit}" if param.limit else ""
         yield Meaning(
@@ -114,39 +89,6 @@ def _of_strategy(strategy: Strategy, english: English) -> Iterator[Meaning]:
             measure.name, f"measure of {strategy.id}",
             f"{measure.function} of {measure.stream} over the {measure.over}", at(measure.place),
         )  # fmt: skip
-
-
-def _of_condition(
-    rule: Condition, kind: str, english: English, then: str, because: str = "", code: str = ""
-) -> Meaning:
-    means, said = because or rule.because, [english.sentence(rule.when)]
-    if says_the_same(said[0], means):
-        said = []
-    if _may_be_unknown(rule.when):
-        counts = "true" if rule.true_if_unknown else "false"
-        said.append(f"When that is unknown it counts as {counts}.")
-    return Meaning(code or rule.code, kind, means, at(rule.place), rule.text, " ".join(said), then)
-
-
-def says_the_same(sentence: str, because: str) -> bool:
-    """Whether two sentences differ in nothing but little words, so that one of them is enough."""
-    one, other = (
-        [word for word in text.lower().strip(".").replace("`", "").split() if word not in _LITTLE]
-        for text in (sentence, because)
-    )
-    return one == other
-
-
-def _may_be_unknown(tree: ir.Tree) -> bool:
-    """Whether something that the condition reads can be without a value."""
-    match tree:
-        case ir.IsKnown():
-            return False
-        case ir.Name():
-            return bool(name_text(tree)[1])
-        case ir.Arithmetic(op="/"):
-            return True
-    return any(_may_be_unknown(part) for part in ir.children(tree))
 
 
 def _of_machine(machine: MachineRules, english: English) -> Iterator[Meaning]:
@@ -171,10 +113,12 @@ def _then_of_state(machine: MachineRules, name: str) -> str:
         return "`mqd status` shows the working orders, `mqd journal tail` how they came there"
     if name == machine.initial:
         return "nothing: this is how it should be"
-    return (
-        "`mqd report daily` tells the incident; keep the journal, mend the cause, and start "
-        "with a new journal"
-    )
+    if machine.table[name, "resume_ordered"].target:
+        return (
+            "`mqd status` says since when and why; `mqd resume --by NAME --reason TEXT` opens "
+            "again, once somebody has looked"
+        )
+    return "`mqd report daily` tells what broke; `mqd flatten`, then `mqd resume`"
 
 
 def _of_row(machine: MachineRules, row: Row, english: English) -> Meaning:

@@ -10,11 +10,12 @@ from typing import Final
 
 from mqd.publish.beside import NOTHING_BESIDE, Beside
 from mqd.publish.diagram import state_diagram_svg
-from mqd.publish.environment import TESTS_PAGE, environment
+from mqd.publish.environment import CASES_PAGE, PROOFS_PAGE, TESTS_PAGE, environment
 from mqd.publish.evidence import FOLDER as EVIDENCE
 from mqd.publish.evidence import certain_records, read_records
 from mqd.publish.keys import KeyPlaces
 from mqd.publish.problem_codes import PAGE as PROBLEM_CODES
+from mqd.publish.proofs import read_proofs
 from mqd.publish.registry import REGISTRY, strangers
 from mqd.publish.rulefiles import FOLDER, MARK, read_sources, source_page
 from mqd.rules.book import RuleBook
@@ -59,9 +60,11 @@ def write_pages(book: RuleBook, out: Path, beside: Beside = NOTHING_BESIDE) -> l
     """Write every page under `out`, remove pages of rule files that are gone; what changed.
 
     Raises:
-        SettingsError: a file that the rules were read from is gone, or a record was edited.
+        SettingsError: a file that the rules were read from is gone, a record was edited, or the
+            figures of the proofs cannot be read.
     """
-    beside = replace(beside, evidence=certain_records((beside.home or out) / EVIDENCE))
+    folder = (beside.home or out) / EVIDENCE
+    beside = replace(beside, evidence=certain_records(folder), proofs=read_proofs(folder))
     pages = render_pages(book, read_sources(book), beside)
     for name in _left_over(pages, out):
         (out / name).unlink()
@@ -80,11 +83,14 @@ def stale_pages(book: RuleBook, out: Path, beside: Beside = NOTHING_BESIDE) -> l
     """One line for every page under `out` that is not what the rules say; empty when all are.
 
     Raises:
-        SettingsError: a file that the rules were read from is gone.
+        SettingsError: a file that the rules were read from is gone, or the figures of the proofs
+            cannot be read.
     """
-    records, found = read_records((beside.home or out) / EVIDENCE)
+    folder = (beside.home or out) / EVIDENCE
+    records, found = read_records(folder)
     found += strangers(book, records)
-    pages = render_pages(book, read_sources(book), replace(beside, evidence=records))
+    beside = replace(beside, evidence=records, proofs=read_proofs(folder))
+    pages = render_pages(book, read_sources(book), beside)
     for name, wanted in pages.items():
         path = out / name
         if not path.is_file():
@@ -106,6 +112,10 @@ def _page_names(beside: Beside) -> Iterator[str]:
         yield DEVIATIONS
     if beside.tests:
         yield TESTS_PAGE
+    if beside.cases:
+        yield CASES_PAGE
+    if beside.shows_proofs:
+        yield PROOFS_PAGE
 
 
 def _strategy_page(strategy_id: str) -> str:

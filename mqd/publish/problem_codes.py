@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Iterator
+from collections.abc import Mapping as Texts
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -31,10 +32,10 @@ _KEYS: Final = _REQUIRED | {"how", "from", "times", "encoding", "also", "says"}
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One code's wrong and right example, as `problem_examples.yaml` has it in this line."""
+    """One code's wrong and right example; `lines` are those of its keys in the file."""
 
     code: str
-    line: int
+    lines: Texts[str, int]
     file: str
     wrong: str
     right: str
@@ -118,7 +119,7 @@ def _example(key: Scalar, node: object) -> Example:
         raise _refused(key.place, f"`times` of {key.text} must be a whole number")
     return Example(
         code=key.text,
-        line=key.place.line,
+        lines={name.text: name.place.line for name, _ in node.pairs},
         file=texts.get("file", ""),
         wrong=texts.get("wrong", ""),
         right=texts.get("right", ""),

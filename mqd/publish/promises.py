@@ -21,7 +21,9 @@ from mqd.rules.expressions.ir import names
 POSITION_FACTS = frozenset(
     {"desk.open_positions", "position.is_open", "position.qty", "symbol.position_qty"}
 )
-WORKING_FACTS = frozenset({"symbol.working_exits", "symbol.working_orders"})
+WORKING_FACTS = frozenset(
+    {"order.since_same", "symbol.unknown_orders", "symbol.working_exits", "symbol.working_orders"}
+)
 BOOKING_EVENT = "filled"
 
 
@@ -56,11 +58,11 @@ ABOUT_POSITIONS: Final = (
     ),
     Promise(
         "IMPOSSIBLE_IS_NOT_BOOKED", "An execution whose numbers cannot be is not booked, and "
-        "entries stop.", "mqd.engine.ledger", "_check",
+        "entries stop.", "mqd.engine.entries", "check_execution",
     ),
     Promise(
         "OVERFILL_IS_BOOKED", "More filled than was ordered is booked all the same, because the "
-        "shares are real, and entries stop.", "mqd.engine.fills", "_on_fill",
+        "shares are real, and entries stop.", "mqd.engine.fills", "_after_fill",
     ),
 )  # fmt: skip
 ABOUT_DUPLICATES: Final = (
@@ -78,7 +80,7 @@ ABOUT_DUPLICATES: Final = (
     ),
     Promise(
         "RESTART_CHANGES_NOTHING", "A restart rebuilds the desk from the journal: a stop or a "
-        "crash at any point adds no order and loses none.", "mqd.runtime.replay", "recover",
+        "crash at any point adds no order and loses none.", "mqd.runtime.recovery", "recover",
     ),
 )  # fmt: skip
 ENFORCED: Final = {
@@ -106,6 +108,29 @@ ENFORCED: Final = {
     "strategy": Promise(
         "ALL_CONDITIONS", "Every condition is evaluated on every bar. With a position the exits "
         "decide; only without one is an entry asked for.", "mqd.engine.decide", "decide",
+    ),
+    "buttons": Promise(
+        "BUTTONS_NEED_A_NAME", "A button without a name and a reason does nothing; what one did "
+        "is kept with both.", "mqd.engine.operate", "on_operator",
+    ),
+    "watches": Promise(
+        "WATCHED_AFTER_EVERY_EVENT", "The rows are asked after every event, the tick of the clock "
+        "included; of one thing the first row that is true acts, and a page is sent once until "
+        "its row stops being true.", "mqd.engine.watch", "watch",
+    ),
+    "reconciliation": Promise(
+        "EXECUTIONS_FIRST", "What the broker's snapshot says of executions and orders is taken in "
+        "first; only what they do not explain is a difference.",
+        "mqd.engine.reconcile", "on_snapshot",
+    ),
+    "invariants": Promise(
+        "AUDITED_AFTER_EVERY_STEP", "All of them are asked after every step that touched an order, "
+        "a position or the broker, by counting again from the executions.",
+        "mqd.engine.audit", "audit",
+    ),
+    "broker": Promise(
+        "WORDS_ARE_EXPLAINED", "A word that is not in this table stops entries and changes no "
+        "order.", "mqd.engine.news", "on_report",
     ),
 }  # fmt: skip
 
@@ -157,6 +182,21 @@ def raised_by(machines: Iterable[MachineRules]) -> tuple[ErrorMeaning, ...]:
         found |= {row.raises} if row.raises else set()
         found |= {errors.BrokerConfirmationRequiredError.__name__} if row.requires else set()
     return tuple(_meaning(name) for name in sorted(found))
+
+
+def others_that_stop(machines: Iterable[MachineRules]) -> tuple[ErrorMeaning, ...]:
+    """The other typed errors that stop entries or freeze the desk, whoever raises them, by name.
+
+    An error of the journal does neither: without its journal the process ends.
+    """
+    beside = {item.name for item in raised_by(machines)} | {errors.JournalError.__name__}
+    stopping = (errors.Incident, errors.InvariantError)
+    found = {
+        name
+        for name, error in vars(errors).items()
+        if inspect.isclass(error) and issubclass(error, stopping) and error not in stopping
+    }
+    return tuple(_meaning(name) for name in sorted(found - beside))
 
 
 def _meaning(name: str) -> ErrorMeaning:

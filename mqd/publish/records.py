@@ -12,9 +12,14 @@ from mqd.model.decision import (
     BarSetAside,
     Decision,
     DeskStateChanged,
+    DriftFound,
     IncidentRaised,
     Note,
+    OperatorHeard,
     ProtectionTripped,
+    Reconciled,
+    TradeWatched,
+    WatchActed,
 )
 from mqd.model.order import OrderStateChangedEvent
 from mqd.model.position import Trade
@@ -31,10 +36,15 @@ _CLASSES: dict[str, type[Any]] = {
         ProtectionTripped,
         IncidentRaised,
         DeskStateChanged,
+        WatchActed,
+        OperatorHeard,
+        DriftFound,
+        Reconciled,
+        TradeWatched,
     )
 } | COMMANDS
 # Exact numbers are journaled as text; these are the fields that hold one.
-_EXACT = {"qty", "entry_price", "exit_price", "pnl_usd"}
+_EXACT = {"qty", "entry_price", "exit_price", "pnl_usd", "local", "broker", "share"}
 
 
 def records_of(outcome: str | None) -> tuple[Record, ...]:
@@ -51,7 +61,7 @@ def _record(name: str, fields: list[Any]) -> Record:
     if cls is None or len(fields) != len(cls._fields):
         raise JournalError(f"not a record of this version: {name} with {len(fields)} fields")
     for place, field in enumerate(cls._fields):
-        if field in _EXACT:
+        if field in _EXACT and fields[place] is not None:
             fields[place] = Decimal(fields[place])
         elif isinstance(fields[place], list):
             fields[place] = tuple(fields[place])

@@ -76,6 +76,11 @@ def headers(book: RuleBook) -> Iterator[Header]:
         yield rules.header
     yield book.order_machine.header
     yield book.desk_machine.header
+    for watch in (book.order_watch, book.position_watch, book.desk_watch):
+        yield watch.header
+    yield book.reconciliation.header
+    yield from (invariants.header for invariants in book.invariants)
+    yield book.broker_words.header
 
 
 def read_sources(book: RuleBook) -> dict[str, str]:

@@ -29,6 +29,9 @@ from mqd.rules.words.facts import ENTRY_QTY
 UNCERTAIN = "UNCERTAIN"
 IS_OPEN = "position.is_open"
 _STOP_STEP = Decimal("0.000001")
+_QTY = "order.qty"
+_SINCE_SAME = "order.since_same"
+"""Depends on orders before this one, which no record of a decision holds."""
 
 
 class Stand(NamedTuple):
@@ -126,7 +129,7 @@ class Situation:
             return found
         planned = Decimal(repr(stop)).quantize(_STOP_STEP) if stop_known else None
         return found | {
-            "order.qty": float(lots * sizing.step),
+            _QTY: float(lots * sizing.step),
             "order.price": self.given.get("bar.close"),
             "order.stop_loss": None if planned is None else float(planned),
         }
@@ -185,6 +188,8 @@ class Situation:
         if base.can_ask(item):
             return self._asked(item.rule)
         read = {name.name for name in ir.names(item.rule.when)}
+        if _SINCE_SAME in read and item.recorded is not None:
+            read.add(_QTY)  # an order of another size is no longer the same one
         if any(self.values.get(name) != base.values.get(name) for name in read):
             return None
         return bool(item.recorded)

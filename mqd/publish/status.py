@@ -3,42 +3,32 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from mqd.engine.fills import in_age_order
+from mqd.engine.moves import in_age_order
 from mqd.engine.state import DeskState
 from mqd.ground.canonical import decimal_text
-from mqd.ground.times import iso_utc
-from mqd.ground.units import TIME_OF_DAY
-from mqd.model.decision import BarSetAside, Outcome
+from mqd.ground.times import NS_PER_MINUTE, NS_PER_S, iso_utc
+from mqd.model.decision import (
+    BarSetAside,
+    DeskStateChanged,
+    IncidentRaised,
+    OperatorHeard,
+    Outcome,
+    Reconciled,
+)
 from mqd.model.event import BarClosed, Event, FeedDefectFound, SessionOpened
 from mqd.model.order import Order
-from mqd.publish.figures import FactValue, Shown, fact_text
-from mqd.publish.recorded_values import RecordedValues
+from mqd.publish.protection_status import ProtectionStatus, protection_status
 from mqd.publish.summary import OpenPosition, open_positions, ranked
-from mqd.rules.book import Protection, RuleBook, Window
-from mqd.rules.check.limits import PREFIX
-from mqd.rules.check.sets import WHILE_TRUE
-from mqd.rules.expressions import ir
+from mqd.rules.book import RuleBook
 
-ARMED = "armed"
-TRIPPED = "tripped"
-BLOCKING = "blocking"
-
-
-class ProtectionStatus(NamedTuple):
-    """One protection: armed, blocking while it is true, or tripped until an instant.
-
-    `to_go` is how far what it watches is from tripping it, where that is one number.
-    """
-
-    protection: str
-    state: str
-    until_ns: int | None
-    watches: tuple[Shown, ...]
-    to_go: str
+UNKNOWN_OUTCOME = "UNKNOWN"
+BY_DESK = "the desk"
+_BY_BUTTON = "_ordered"
 
 
 class StrategyStatus(NamedTuple):
@@ -51,9 +41,40 @@ class StrategyStatus(NamedTuple):
     pnl_today_usd: Decimal
 
 
+class Standing(NamedTuple):
+    """Since when something is as it is, by whom, and why; `rule` is the transition's id."""
+
+    since_ns: int
+    by: str
+    why: str
+    rule: str = ""
+
+
+_NOBODY_KNOWS = Standing(0, "", "")
+
+
+class SwitchedOff(NamedTuple):
+    """A strategy that a person has switched off."""
+
+    strategy: str
+    standing: Standing
+
+
+class Unwatched(NamedTuple):
+    """An open position: for how many seconds in all nothing looked at its exits."""
+
+    strategy: str
+    symbol: str
+    unprotected_s: int
+
+
 @dataclass(frozen=True, slots=True)
 class DeskStatus:
-    """The desk at the end of its journal; times are nanoseconds, money exact."""
+    """The desk at the end of its journal; times are nanoseconds, money exact.
+
+    `standing` is None for a desk that is in its first state; `unproved` are the working orders
+    whose outcome is not known.
+    """
 
     journal: str
     rules_digest: str
@@ -71,6 +92,16 @@ class DeskStatus:
     pnl_usd: float
     defects: tuple[tuple[str, int], ...]
     aside: tuple[tuple[str, int], ...]
+    standing: Standing | None
+    switched_off: tuple[SwitchedOff, ...]
+    compared: Reconciled | None
+    is_in_step: bool
+    unwatched: tuple[Unwatched, ...]
+
+    @property
+    def unproved(self) -> tuple[Order, ...]:
+        """The working orders whose outcome is not known."""
+        return tuple(order for order in self.working if order.state == UNKNOWN_OUTCOME)
 
     def to_json(self) -> dict[str, Any]:
         """The status for a program: times in UTC, money and prices as exact text."""
@@ -91,7 +122,7 @@ class DeskStatus:
                 for held in self.positions
             ],
             "working_orders": [_order_row(order) for order in self.working],
-            "protections": [_protection_row(item) for item in self.protections],
+            "protections": [item.to_json() for item in self.protections],
             "strategies": [
                 item._asdict() | {"pnl_today_usd": decimal_text(item.pnl_today_usd)}
                 for item in self.strategies
@@ -99,17 +130,31 @@ class DeskStatus:
             "today": {"realised_usd": decimal_text(self.realised_usd), "pnl_usd": self.pnl_usd},
             "data_defects": dict(self.defects),
             "set_aside": dict(self.aside),
+            "standing": None if self.standing is None else _standing_row(self.standing),
+            "switched_off": {
+                item.strategy: _standing_row(item.standing) for item in self.switched_off
+            },
+            "compared": None if self.compared is None else {
+                "at": iso_utc(self.compared.at_ns), "verdict": self.compared.verdict,
+                "differences": self.compared.differences, "refusals": list(self.compared.refusals),
+            },
+            "is_in_step": self.is_in_step,
+            "outcome_unknown": [order.client_order_id for order in self.unproved],
+            "unwatched": [item._asdict() for item in self.unwatched],
         }  # fmt: skip
 
 
 class StatusWatcher:
-    """What a replay has to be watched for: the last bar, and the data defects of the session."""
+    """What a replay has to be watched for: what no state remembers, such as who pressed what."""
 
     def __init__(self) -> None:
         self.events = 0
         self.last_bar: BarClosed | None = None
         self.defects: Counter[str] = Counter()
         self.aside: Counter[str] = Counter()
+        self.standing: Standing | None = None
+        self.switched_off: dict[str, Standing] = {}
+        self.compared: Reconciled | None = None
 
     def saw(self, event: Event, outcome: Outcome, state: DeskState) -> None:  # a watcher's form
         """Take note of one event."""
@@ -121,9 +166,16 @@ class StatusWatcher:
         elif isinstance(event, SessionOpened):
             self.defects.clear()
             self.aside.clear()
+        for standing in _standings(outcome) if outcome.notes else ():
+            self.standing = standing
         for note in outcome.notes:
-            if isinstance(note, BarSetAside):
-                self.aside.update(note.codes)
+            match note:
+                case BarSetAside():
+                    self.aside.update(note.codes)
+                case OperatorHeard(strategy=strategy) if strategy:
+                    self.switched_off[strategy] = Standing(note.at_ns, note.by, note.reason)
+                case Reconciled():
+                    self.compared = note
 
     def status(self, state: DeskState, book: RuleBook, journal: str) -> DeskStatus:
         """How the desk stands now, under the rules that it ran last."""
@@ -139,14 +191,46 @@ class StatusWatcher:
             positions=open_positions(state),
             working=tuple(in_age_order(state)),
             protections=tuple(
-                _protection(state, book, bit, item) for bit, item in enumerate(book.protections)
+                protection_status(state, book, bit, item)
+                for bit, item in enumerate(book.protections)
             ),
             strategies=tuple(_strategies(state, book)),
             realised_usd=state.desk.realised_today,
             pnl_usd=state.desk.pnl_usd,
             defects=ranked(self.defects),
             aside=ranked(self.aside),
+            standing=self.standing,
+            switched_off=tuple(
+                SwitchedOff(name, self.switched_off.get(name, _NOBODY_KNOWS))
+                for name in sorted(state.disabled)
+            ),
+            compared=self.compared,
+            is_in_step=state.desk.is_in_step,
+            unwatched=tuple(_unwatched(state)),
         )
+
+
+def _standings(outcome: Outcome) -> Iterator[Standing]:
+    """By whom and why the desk moved: a person's button, or the error noted just before."""
+    error = ""
+    for note in outcome.notes:
+        if isinstance(note, IncidentRaised):
+            error = f"{note.error}: {note.message}"
+        elif isinstance(note, DeskStateChanged):
+            by, why = BY_DESK, error
+            if note.event.endswith(_BY_BUTTON):
+                by, why = next(
+                    ((heard.by, heard.reason) for heard in outcome.notes
+                     if isinstance(heard, OperatorHeard)), (by, why),
+                )  # fmt: skip
+            yield Standing(note.at_ns, by, why, note.rule)
+
+
+def _unwatched(state: DeskState) -> Iterator[Unwatched]:
+    for strategy, symbol in sorted(state.holdings):
+        holding = state.holdings[strategy, symbol]
+        blind_ns = holding.blind_ns + max(0, state.now_ns - holding.looked_ns - NS_PER_MINUTE)
+        yield Unwatched(strategy, symbol, blind_ns // NS_PER_S)
 
 
 def _strategies(state: DeskState, book: RuleBook) -> list[StrategyStatus]:
@@ -160,56 +244,9 @@ def _strategies(state: DeskState, book: RuleBook) -> list[StrategyStatus]:
     return found
 
 
-def _protection(
-    state: DeskState, book: RuleBook, bit: int, protection: Protection
-) -> ProtectionStatus:
-    until_ns = state.tripped_until_ns.get(protection.id, 0)
-    is_true = bool(state.active_protections >> bit & 1)
-    name, shown_until = ARMED, None
-    if protection.lasts == WHILE_TRUE:
-        name = BLOCKING if is_true else ARMED
-    elif until_ns > state.now_ns:
-        name, shown_until = TRIPPED, until_ns
-    facts: dict[str, FactValue] = {
-        "desk.pnl": state.desk.pnl_usd, "clock.time": state.session.clock_s,
-    }  # fmt: skip
-    limits = {limit.name: limit for limit in book.limits}
-    watches = RecordedValues(facts, {}, limits).of(protection.trips_when.when)
-    numbers = {key: float(value) for key, value in facts.items() if value is not None}
-    numbers |= {
-        PREFIX + limit.name: float(limit.value)
-        for limit in book.limits
-        if not isinstance(limit.value, Window)
-    }
-    to_go = _to_go(protection.trips_when.when, numbers) if name == ARMED else ""
-    return ProtectionStatus(protection.id, name, shown_until, watches, to_go)
-
-
-def _to_go(tree: ir.Logical, values: dict[str, float]) -> str:
-    """How far the two sides of a comparison are apart; empty where that says nothing."""
-    if not isinstance(tree, ir.Compare) or tree.unit == TIME_OF_DAY:
-        return ""
-    left, right = _amount(tree.left, values), _amount(tree.right, values)
-    if left is None or right is None:
-        return ""
-    return fact_text(round(abs(left - right), 6), tree.unit).removeprefix("+")
-
-
-def _amount(tree: ir.Numeric, values: dict[str, float]) -> float | None:
-    match tree:
-        case ir.Number(text=text):
-            return float(text)
-        case ir.Name(name=name):
-            return values.get(name)
-        case ir.Negative(operand=operand):
-            amount = _amount(operand, values)
-            return None if amount is None else -amount
-        case ir.Arithmetic(op=("+" | "-" | "*") as op):
-            left, right = _amount(tree.left, values), _amount(tree.right, values)
-            if left is None or right is None:
-                return None
-            return {"+": left + right, "-": left - right, "*": left * right}[op]
-    return None
+def _standing_row(standing: Standing) -> dict[str, Any]:
+    since = iso_utc(standing.since_ns)
+    return {"since": since, "by": standing.by, "why": standing.why, "rule": standing.rule}
 
 
 def _order_row(order: Order) -> dict[str, Any]:
@@ -224,14 +261,4 @@ def _order_row(order: Order) -> dict[str, Any]:
         "filled_qty": decimal_text(order.filled_qty),
         "reason": order.reason,
         "created": iso_utc(order.created_ns),
-    }
-
-
-def _protection_row(item: ProtectionStatus) -> dict[str, Any]:
-    return {
-        "protection": item.protection,
-        "state": item.state,
-        "until": None if item.until_ns is None else iso_utc(item.until_ns),
-        "watches": [shown._asdict() for shown in item.watches],
-        "to_go": item.to_go or None,
     }

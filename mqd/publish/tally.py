@@ -12,9 +12,14 @@ from mqd.model.decision import (
     REFUSED,
     BarSetAside,
     DeskStateChanged,
+    DriftFound,
     IncidentRaised,
+    OperatorHeard,
     Outcome,
     ProtectionTripped,
+    Reconciled,
+    TradeWatched,
+    WatchActed,
 )
 from mqd.model.event import BarClosed, Event, FeedDefectFound, SessionClosed, SessionOpened
 from mqd.model.position import Trade
@@ -42,6 +47,11 @@ class Tally:
         self.tripped: list[ProtectionTripped] = []
         self.incidents: list[IncidentRaised] = []
         self.desk_changes: list[DeskStateChanged] = []
+        self.heard: list[OperatorHeard] = []
+        self.drifts: list[DriftFound] = []
+        self.comparisons: list[Reconciled] = []
+        self.watched: list[WatchActed] = []
+        self.looked_after: list[TradeWatched] = []
         self.took: array[int] = array("q")
         self.took_with_orders: array[int] = array("q")
 
@@ -81,15 +91,26 @@ class Tally:
 
     def _count_notes(self, outcome: Outcome) -> None:
         for note in outcome.notes:
-            if isinstance(note, BarSetAside):
-                self.bars_aside += 1
-                self.aside.update(note.codes)
-            elif isinstance(note, ProtectionTripped):
-                self.tripped.append(note)
-            elif isinstance(note, IncidentRaised):
-                self.incidents.append(note)
-            else:
-                self.desk_changes.append(note)
+            match note:
+                case BarSetAside():
+                    self.bars_aside += 1
+                    self.aside.update(note.codes)
+                case ProtectionTripped():
+                    self.tripped.append(note)
+                case IncidentRaised():
+                    self.incidents.append(note)
+                case DeskStateChanged():
+                    self.desk_changes.append(note)
+                case OperatorHeard():
+                    self.heard.append(note)
+                case DriftFound():
+                    self.drifts.append(note)
+                case Reconciled():
+                    self.comparisons.append(note)
+                case WatchActed():
+                    self.watched.append(note)
+                case TradeWatched():
+                    self.looked_after.append(note)
 
     def strategies(self) -> list[str]:
         """Every strategy that decided on a bar, by name."""

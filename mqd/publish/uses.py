@@ -34,6 +34,8 @@ def rule_places(book: RuleBook) -> Iterator[tuple[str, Place]]:
     for machine in (book.order_machine, book.desk_machine):
         yield from ((row.id, row.place) for row in machine.rows)
         yield from ((state.name, state.place) for state in machine.states)
+    yield from ((item.kind, item.place) for item in book.reconciliation.differences)
+    yield from ((item.word, item.place) for item in book.broker_words.statuses)
     yield from ((limit.name, limit.place) for limit in book.limits)
     for strategy in book.strategies:
         yield from ((param.name, param.place) for param in strategy.params)
@@ -50,6 +52,12 @@ def conditions(book: RuleBook) -> Iterator[Condition]:
     for strategy in book.strategies:
         yield from strategy.no_trade
         yield from strategy.exits
+    for watch in (book.order_watch, book.position_watch, book.desk_watch):
+        yield from watch.conditions
+    yield from book.reconciliation.tolerates
+    yield from book.reconciliation.refuses
+    for invariants in book.invariants:
+        yield from invariants.always
 
 
 def _all_uses(book: RuleBook) -> Iterator[tuple[str, Use]]:

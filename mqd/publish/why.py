@@ -100,15 +100,24 @@ class Explanation:
 
 
 def explain_decision(
-    seq: int, bar: BarClosed, decision: Decision, records: Iterable[Record], book: CompiledBook
+    seq: int,
+    bar: BarClosed,
+    decision: Decision,
+    records: Iterable[Record],
+    book: CompiledBook,
+    *,
+    with_flips: bool = True,
 ) -> Explanation:
-    """A decision record in words; `records` are what its event led to, `book` its rules."""
+    """A decision record in words; `records` are what its event led to, `book` its rules.
+
+    Without flips it does not look for what would have made it another: that takes longest.
+    """
     kept = tuple(records)
     tripped = {item.protection for item in kept if isinstance(item, ProtectionTripped)}
     situation = Situation.of(decision, bar, book, frozenset(tripped))
     orders = [item for item in kept if isinstance(item, SubmitOrder)]
     mine = [item for item in orders if f"-{decision.strategy}-" in item.client_order_id]
-    groups = groups_of(situation, mine)
+    groups = groups_of(situation, mine, with_flips=with_flips)
     by_name = {group.name: [item.code for item in group.conditions if item.counts]
                for group in groups}  # fmt: skip
     blocked = _blocked_by(decision, by_name)
@@ -125,7 +134,7 @@ def explain_decision(
         rules_digest=decision.rules_digest,
         is_held=situation.is_held,
         order_ids=tuple(item.client_order_id for item in mine),
-        flips=flips_of(situation),
+        flips=flips_of(situation) if with_flips else None,
     )
 
 

@@ -19,7 +19,7 @@ from mqd.rules.check.sets import REST_OF_SESSION, WHILE_TRUE
 DISPOSITIONS = {
     "apply": "The state changes.",
     "book_only": "The ledger books the execution; the state stays.",
-    "halt": "The state stays and the desk halts.",
+    "halt": "The state stays and the desk freezes.",
     "ignore_stale": "Nothing changes.",
     "quarantine": "The raw event is kept, the state stays and entries stop.",
 }
@@ -31,6 +31,12 @@ ON_UNKNOWN = {
     "allow": "A condition that cannot be answered counts as no: entries pass.",
 }
 """What an answer that nobody can give counts as."""
+WATCHED = {
+    "order": "every order that has not ended",
+    "position": "every open position",
+    "desk": "the desk",
+}
+"""What each watch is asked of."""
 _LASTS = {REST_OF_SESSION: "for the rest of the session", WHILE_TRUE: "as long as it is true"}
 _SPANS = ((3_600, "h"), (60, "m"), (1, "s"))
 

@@ -4,34 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import NamedTuple
 
 from mqd.ground.units import Unit
 from mqd.rules.expressions.ir import Logical, Name, Numeric
 from mqd.rules.problems import Place
-
-TRUE_IF_UNKNOWN = frozenset({"hold", "block", "set_aside"})
-
-
-class Assumption(NamedTuple):
-    """Something that a document takes for granted, and where it says so."""
-
-    text: str
-    place: Place
-
-
-@dataclass(frozen=True, slots=True)
-class Header:
-    """What every document starts with; `place` is where its id stands."""
-
-    kind: str
-    id: str
-    title: str
-    owner: str
-    since: str
-    because: str
-    place: Place
-    assumes: tuple[Assumption, ...] = ()
+from mqd.rules.said import Assumption, Condition, Header
+from mqd.rules.watching import (
+    BrokerWord,
+    BrokerWords,
+    Difference,
+    Invariants,
+    Reconciliation,
+    Watch,
+    WatchRow,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,28 +60,6 @@ class Param:
     def is_swept(self) -> bool:
         """True for a number that a sweep may vary; windows and limits stay fixed in a run."""
         return isinstance(self.value, Decimal) and self.limit is None
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """A rule: `when` it is true, its code is recorded and its effect happens, `because` of this.
-
-    `on_unknown` is what an unanswerable `when` counts as; `expected_unreachable` names the
-    contract under which the condition can never be true.
-    """
-
-    code: str
-    when: Logical
-    text: str
-    because: str
-    on_unknown: str
-    place: Place
-    expected_unreachable: str = ""
-
-    @property
-    def true_if_unknown(self) -> bool:
-        """Whether an unknown answer counts as yes."""
-        return self.on_unknown in TRUE_IF_UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,6 +247,12 @@ class RuleBook:
     order_machine: MachineRules
     desk_machine: MachineRules
     theses: tuple[Thesis, ...]
+    order_watch: Watch
+    position_watch: Watch
+    desk_watch: Watch
+    reconciliation: Reconciliation
+    invariants: tuple[Invariants, ...]
+    broker_words: BrokerWords
 
     def strategy(self, strategy_id: str) -> Strategy:
         """The strategy with this id.
@@ -298,16 +268,21 @@ class RuleBook:
 
 __all__ = [
     "Assumption",
+    "BrokerWord",
+    "BrokerWords",
     "Condition",
     "Criterion",
+    "Difference",
     "Entry",
     "Header",
+    "Invariants",
     "Limit",
     "MachineRules",
     "Measure",
     "Name",
     "Param",
     "Protection",
+    "Reconciliation",
     "Row",
     "RuleBook",
     "RuleSet",
@@ -316,5 +291,7 @@ __all__ = [
     "Strategy",
     "Thesis",
     "Value",
+    "Watch",
+    "WatchRow",
     "Window",
 ]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from mqd.rules import find, load, shape
-from mqd.rules.check import limits, machines, sets, strategies, together
+from mqd.rules.check import limits, machines, sets, strategies, together, watching
 from mqd.rules.expressions import parse, read
 
 STAGES: Final[tuple[tuple[str, Mapping[str, str]], ...]] = (
@@ -18,6 +18,7 @@ STAGES: Final[tuple[tuple[str, Mapping[str, str]], ...]] = (
     ("Strategies", strategies.CODES),
     ("Protections", sets.CODES),
     ("Machines", machines.CODES),
+    ("Watches", watching.CODES),
     ("The documents together", together.CODES),
 )
 """The stages of a check, in the order in which a rule file meets them, with what each can tell."""

@@ -7,7 +7,7 @@ The journal stores this text, so that a journal can be replayed without the file
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from mqd.ground.canonical import decimal_text, decode, encode
 from mqd.rules.check.values import number
@@ -19,9 +19,21 @@ NUMERIC = frozenset({
 })  # fmt: skip
 ORDERED = frozenset({
     "params", "measures", "values", "states", "no_trade", "exits", "entries",
-    "sets_aside", "blocks_entries",
+    "sets_aside", "blocks_entries", "rows", "tolerates", "refuses", "always",
 })  # fmt: skip
-FORMAT = 1
+FORMAT = 2
+"""The form of a text that is written today: a whole book with watches, a comparison, invariants
+and a broker's words. A text of another form lacks some of them (`mqd/rules/older`).
+"""
+OLDER_FORMATS = frozenset({1})
+
+
+class Written(NamedTuple):
+    """What a canonical text says: its form, the documents as (kind, id, tree), kept protections."""
+
+    form: int
+    documents: list[tuple[str, str, Mapping]]
+    protections: tuple[str, ...] | None
 
 
 def canonical_text(
@@ -57,21 +69,25 @@ def _plain(node: Node, key: str, texts: dict[Place, str]) -> Any:
     return {"ordered": [list(pair) for pair in pairs]} if key in ORDERED else dict(pairs)
 
 
-def documents_of(text: str) -> tuple[list[tuple[str, str, Mapping]], tuple[str, ...] | None]:
-    """The documents and kept protections that `canonical_text` wrote; places are line numbers.
+def documents_of(text: str) -> Written:
+    """What `canonical_text`, of this version or an older one, wrote; places are line numbers.
 
     Raises:
-        ValueError: a text of another format.
+        ValueError: a text of a form that is not known.
+        TypeError: what should be a text is none.
     """
     whole = decode(text)
-    if whole["format"] != FORMAT:
-        raise ValueError(f"rules of format {whole['format']}, expected {FORMAT}")
+    form = whole["format"]
+    if type(form) is not int or form not in {FORMAT, *OLDER_FORMATS}:  # nor true, nor 1.0
+        raise ValueError(f"rules of format {form}, expected {FORMAT}")
+    if not all(isinstance(text, str) for part in whole["documents"] for text in part[:2]):
+        raise TypeError("a document's kind or id is not a text")
     rebuild = _Rebuilder()
     documents = [
         (kind, name, rebuild.document(kind, body)) for kind, name, body in whole["documents"]
     ]
     kept = whole.get("protections")
-    return documents, None if kept is None else tuple(kept)
+    return Written(form, documents, None if kept is None else tuple(kept))
 
 
 class _Rebuilder:

@@ -44,7 +44,10 @@ CODES: Final = {
 
 _DAY: Final = "write year-month-day, such as 2026-11-22"
 _COLLECTIONS: Final = {"object": "keys with values", "array": "a list such as [one, two]"}
-KINDS: Final = ("strategy", "limits", "protection", "checks", "data", "machine", "thesis")
+KINDS: Final = (
+    "strategy", "limits", "protection", "checks", "data", "machine", "thesis",
+    "watch", "reconciliation", "invariants", "broker",
+)  # fmt: skip
 _FEWER: Final = "delete what nothing needs, or split it"
 MAX_PROBLEMS: Final = 50
 MAX_ENTRIES: Final = 200
@@ -331,11 +334,8 @@ def _violation(error: _Error, node: Node | None, label: str, kind: str) -> tuple
         return "SHAPE_WRONG_TYPE", f"{label} must be {wanted}, not {found}.", about
     shown = f"`{excerpt(node.text)}`"
     if keyword == "multipleOf":
-        return (
-            "SHAPE_NOT_WHOLE",
-            f"{label} must be a whole number, not {shown}.",
-            _nearest_whole(node),
-        )
+        message = f"{label} must be a whole number, not {shown}."
+        return "SHAPE_NOT_WHOLE", message, _nearest_whole(node)
     if keyword == "exclusiveMinimum":
         return "SHAPE_OUT_OF_RANGE", f"{label} must be above {limit}, not {shown}.", about
     if keyword == "maximum":

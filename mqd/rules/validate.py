@@ -12,9 +12,10 @@ from mqd.rules.book import RuleBook
 from mqd.rules.changes import Changes
 from mqd.rules.check.document import Document, Notes
 from mqd.rules.check.together import Together
-from mqd.rules.digest import canonical_text, documents_of
+from mqd.rules.digest import OLDER_FORMATS, canonical_text, documents_of
 from mqd.rules.find import find_rule_files
 from mqd.rules.load import load_text
+from mqd.rules.older.upgrade import made_whole
 from mqd.rules.problems import ERROR, Problem, Problems
 from mqd.rules.shape import KINDS, check_shape
 from mqd.rules.tree import Mapping
@@ -79,21 +80,27 @@ def load_rules(root: Path, changes: Changes = NO_CHANGES) -> RuleBook:
 def rules_from_text(canonical: str) -> RuleBook:
     """The rule book that a journal kept as its canonical text.
 
+    A text of an older form is made whole; its digest stays that of the text as it was kept.
+
     Raises:
-        JournalError: the text is not that of a valid rule book of this version.
+        JournalError: the text is not that of a valid rule book.
     """
     notes = Notes(Problems())
     try:
-        parts, protections = documents_of(canonical)
+        form, parts, protections = documents_of(canonical)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise JournalError(f"the journal's rules cannot be read: {error}") from error
     documents = [Document(kind, name, tree, notes) for kind, name, tree in parts]
+    if form in OLDER_FORMATS:
+        documents = made_whole(documents, form, notes)
     for document in documents:
         check_shape(document.tree, notes.problems)
     book = _book(documents, notes, "journal", protections)
     if book is None:
         first = next(one for one in notes.problems.sorted() if one.severity == ERROR)
         raise JournalError(f"the journal's rules no longer pass the checks: {first.message}")
+    if form in OLDER_FORMATS:
+        book = replace(book, digest=digest(canonical), canonical=canonical)
     return Changes(protections=protections).keep(book)
 
 

@@ -6,32 +6,23 @@ crash.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from typing import NamedTuple, cast
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 from mqd.engine.core import Engine
 from mqd.engine.state import DeskState
 from mqd.engine.step import sets_aside, step
-from mqd.ground.canonical import encode
 from mqd.ground.errors import JournalError
-from mqd.model.command import Command
 from mqd.model.decision import Outcome, outcome_record
 from mqd.model.event import (
-    BROKER_EVENTS,
     BarClosed,
-    BrokerEvent,
     DeskStarted,
     Event,
-    FeedDefectFound,
-    SessionClosed,
-    SessionOpened,
 )
-from mqd.ports.broker import Broker
 from mqd.ports.journal import Journal
 from mqd.rules.compile.book import compile_book
 from mqd.rules.validate import rules_from_text
-from mqd.runtime.loop import Journaled, ReplyKey, other_settings
+from mqd.runtime.older_rows import commands_then, is_same
 
 
 class Replayed(NamedTuple):
@@ -75,7 +66,7 @@ def replay(
     make = engine_of or (lambda rules_digest: engine_for(journal, rules_digest))
     engine: Engine | None = None
     state = DeskState()
-    for seq, event, journaled in journal.entries():
+    for seq, event, journaled, version in journal.entries():
         if journaled is None:
             continue
         if isinstance(event, DeskStarted) and (
@@ -86,99 +77,10 @@ def replay(
             raise JournalError("the journal does not start with the start of a desk")
         aside = sets_aside(engine, state, event) if isinstance(event, BarClosed) else None
         outcome = step(engine, state, event, aside)
-        if encode(outcome_record(outcome)) != journaled:
+        if not is_same(journaled, outcome_record(outcome), version):
             raise JournalError(
                 f"event {seq} ({type(event).__name__}) leads to another outcome now: "
                 "the rules or the desk's code are not those that wrote this journal"
             )
-        yield Replayed(seq, event, outcome, aside == 0, state, engine)
-
-
-@dataclass(slots=True)
-class Recovered:
-    """What a restart needs: the state, where the feed goes on, what the broker still owes.
-
-    The feed goes on after the bar that ended at `feed_after_ns`, without its first `feed_skips`
-    events, which the journal holds; several bars may end at one instant, so this is the instant
-    before that of the last bar. `journaled` are replies that the broker is going to repeat.
-    """
-
-    state: DeskState
-    journaled: Journaled
-    engine: Engine | None = None
-    last_bar_ns: int | None = None
-    feed_after_ns: int | None = None
-    feed_skips: int = 0
-    events: int = 0
-    _since_bar: int = 0
-
-    def note_feed_event(self, event: Event) -> None:
-        """Move to behind this event of the feed."""
-        if not isinstance(event, BarClosed):
-            self._since_bar += 1
-        else:
-            if event.at_ns != self.last_bar_ns:
-                self.feed_after_ns, self.last_bar_ns = self.last_bar_ns, event.at_ns
-                self.feed_skips = self._since_bar
-            self._since_bar = 0
-        self.feed_skips += 1
-
-
-def recover(
-    journal: Journal,
-    broker: Broker,
-    reply_key: ReplyKey,
-    engine_of: Callable[[str], Engine] | None = None,
-) -> Recovered:
-    """Rebuild the desk and a simulated broker from the journal.
-
-    The broker lives the journaled day again: it sees the same market events and commands, and
-    what it answers is compared with what the journal has. Answers that are not journaled yet stay
-    in its queue for the loop to take.
-
-    Raises:
-        JournalError: the journal cannot be replayed byte for byte, or the broker answers
-            something else than it did.
-    """
-    found = Recovered(DeskState(), Journaled(reply_key))
-    lived: list[tuple[Event, bool, tuple[Command, ...]]] = []
-    for item in replay(journal, engine_of):
-        found.state, found.engine = item.state, item.engine
-        found.events += 1
-        commands = item.outcome.commands
-        if isinstance(item.event, BROKER_EVENTS):
-            found.journaled.add(cast("BrokerEvent", item.event), commands)
-        elif isinstance(item.event, BarClosed | SessionOpened | SessionClosed) or commands:
-            lived.append((item.event, item.accepted, commands))
-        if isinstance(item.event, BarClosed | FeedDefectFound | SessionOpened | SessionClosed):
-            found.note_feed_event(item.event)
-    _live_again(broker, lived, found.journaled)
-    return found
-
-
-def _live_again(
-    broker: Broker,
-    lived: Iterable[tuple[Event, bool, tuple[Command, ...]]],
-    journaled: Journaled,
-) -> None:
-    """The loop's own order of calls, with the journal in the place of the engine.
-
-    The last replies are left in the broker's queue: some may be journaled and some not, and the
-    loop that goes on from here tells them apart by the same `journaled`.
-    """
-
-    def settle() -> None:
-        for reply in broker.replies():
-            led_to = journaled.repeated(reply)
-            if led_to is None:
-                raise other_settings(f"{type(reply).__name__} is new")
-            for command in led_to:
-                broker.send(command)
-
-    for event, accepted, commands in lived:
-        if not isinstance(event, DeskStarted):  # a start sends before it listens
-            settle()
-            broker.observe(event, accepted=accepted)
-            settle()
-        for command in commands:
-            broker.send(command)
+        sent = outcome._replace(commands=commands_then(outcome.commands, version))
+        yield Replayed(seq, event, sent, aside == 0, state, engine)

@@ -6,16 +6,17 @@ import os
 import sqlite3
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from mqd.ground.errors import SettingsError, SetupError
+from mqd.store.limits import DEFAULT, JournalLimits
 
 _EXPECTED = "a path, sqlite:///path or postgresql+psycopg://user@host/name"
 _SQLITE_HEADER = b"SQLite format 3\x00"
-# A loop that trades cannot wait long for somebody who looks at the file with another program.
-_BUSY_MS = 2_000
+_MS_PER_S = 1_000
 
 
 def journal_url(place: str) -> URL:
@@ -70,13 +71,21 @@ def check_file(path: Path, *, write: bool) -> None:
                 f"there is no journal at {path}; `mqd run` makes one, --db names another"
             )
         return
+    if not is_sqlite_file(path) and path.stat().st_size:
+        raise SetupError(f"{path} is not a journal of mqd (not a SQLite file)")
+
+
+def is_sqlite_file(path: Path) -> bool:
+    """Whether the file starts as SQLite's do.
+
+    Raises:
+        SettingsError: it cannot be read.
+    """
     try:
         with path.open("rb") as file:
-            start = file.read(len(_SQLITE_HEADER))
+            return file.read(len(_SQLITE_HEADER)) == _SQLITE_HEADER
     except OSError as error:
         raise SettingsError(f"cannot read the journal {path}: {error.strerror}") from error
-    if start not in {b"", _SQLITE_HEADER}:
-        raise SetupError(f"{path} is not a journal of mqd (not a SQLite file)")
 
 
 def make_folder(path: Path) -> None:
@@ -107,8 +116,8 @@ def make_file(path: Path) -> None:
         raise SettingsError(f"cannot write the journal {path}: {error.strerror}") from error
 
 
-def engine_for(url: URL, *, write: bool) -> Engine:
-    """An engine whose connections read only, or are fit for the one writer.
+def engine_for(url: URL, *, write: bool, limits: JournalLimits = DEFAULT) -> Engine:
+    """An engine whose connections read only, or are fit for a writer.
 
     Raises:
         SettingsError: the driver for this database is not installed.
@@ -116,7 +125,9 @@ def engine_for(url: URL, *, write: bool) -> Engine:
     path = file_of(url)
     if path is not None:
         engine = create_engine(
-            "sqlite://", creator=partial(_connect_sqlite, path, write=write), poolclass=NullPool
+            "sqlite://",
+            creator=partial(_connect_sqlite, path, write=write, busy_ms=limits.busy_ms),
+            poolclass=NullPool,
         )
         # The driver would begin late and not at all for DDL; a schema is made whole or not.
         event.listen(engine, "begin", _begin_immediate if write else _begin)
@@ -127,24 +138,33 @@ def engine_for(url: URL, *, write: bool) -> Engine:
         raise SettingsError(
             f"the driver for {url.drivername} is not installed: pip install 'psycopg[binary]'"
         ) from error
-    return engine if write else engine.execution_options(postgresql_readonly=True)
+    if not write:
+        return engine.execution_options(postgresql_readonly=True)
+    event.listen(engine, "connect", partial(_set_up_postgresql, busy_ms=limits.busy_ms))
+    return engine
 
 
 def in_words(error: SQLAlchemyError) -> str:
     """Why the database failed, in one clear sentence part."""
     text = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-    if "disk is full" in text or "No space left" in text:
+    if is_full(error):
         return "the disk is full"
-    if "database is locked" in text:
+    if "database is locked" in text or "lock timeout" in text:
         return "another program holds it locked"
     return text
 
 
-def _connect_sqlite(path: Path, *, write: bool) -> sqlite3.Connection:
+def is_full(error: SQLAlchemyError) -> bool:
+    """Whether there was no room to write."""
+    text = str(getattr(error, "orig", None) or error)
+    return "disk is full" in text or "No space left" in text
+
+
+def _connect_sqlite(path: Path, *, write: bool, busy_ms: int) -> sqlite3.Connection:
     connection = sqlite3.connect(
         f"{path.as_uri()}?mode={'rw' if write else 'ro'}",
         uri=True,
-        timeout=_BUSY_MS / 1_000,  # this is PRAGMA busy_timeout
+        timeout=busy_ms / _MS_PER_S,  # this is PRAGMA busy_timeout
         isolation_level=None,
         check_same_thread=False,
     )
@@ -154,6 +174,14 @@ def _connect_sqlite(path: Path, *, write: bool) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
     return connection
+
+
+def _set_up_postgresql(connection: Any, _record: object, *, busy_ms: int) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET lock_timeout = {busy_ms:d}")
+        # A server may be set to answer before a commit has reached its disk.
+        cursor.execute("SET synchronous_commit = on")
+    connection.commit()
 
 
 def _begin(connection: Connection) -> None:

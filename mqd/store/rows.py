@@ -16,13 +16,14 @@ from typing import NamedTuple
 from mqd.ground import canonical
 from mqd.ground.errors import JournalError
 from mqd.model.decision import Outcome, outcome_record
-from mqd.model.event import Event, from_record, to_record
+from mqd.model.event import RECORD_VERSION, Event, from_record, to_record
 from mqd.ports.journal import JournalEntry
 
 EVENT = "event"
 OPEN = "open"
 OUTCOME = "outcome"
-ROW_VERSION = 1
+ROW_VERSION = RECORD_VERSION
+READ_VERSIONS = range(1, ROW_VERSION + 1)
 EMPTY_OUTCOME = canonical.encode([])
 
 
@@ -69,12 +70,13 @@ def event_of(row: Row) -> Event:
     Raises:
         JournalError: this version of the desk cannot read it.
     """
-    if row.version != ROW_VERSION:
+    if row.version not in READ_VERSIONS:
         raise JournalError(
-            f"row {row.position} has form {row.version}, this mqd reads form {ROW_VERSION}"
+            f"row {row.position} has form {row.version}, this mqd reads forms"
+            f" {READ_VERSIONS.start} to {ROW_VERSION}"
         )
     try:
-        return from_record(canonical.decode(row.body))
+        return from_record(canonical.decode(row.body), row.version)
     except (ValueError, TypeError, ArithmeticError) as error:
         raise JournalError(f"row {row.position} cannot be read: {error}") from error
 
@@ -94,7 +96,7 @@ def entries_of(rows: Iterable[Row]) -> Iterator[JournalEntry]:
         elif waiting is None or waiting.seq != row.seq:
             raise JournalError(f"row {row.position} is the outcome of an event that is not there")
         else:
-            yield JournalEntry(row.seq, event_of(waiting), row.body)
+            yield JournalEntry(row.seq, event_of(waiting), row.body, row.version)
             waiting = None
     if waiting is not None:
         yield _without_outcome_row(waiting)
@@ -181,4 +183,5 @@ def _encoded(record: object) -> str:
 
 
 def _without_outcome_row(row: Row) -> JournalEntry:
-    return JournalEntry(row.seq, event_of(row), None if row.kind == OPEN else EMPTY_OUTCOME)
+    outcome = None if row.kind == OPEN else EMPTY_OUTCOME
+    return JournalEntry(row.seq, event_of(row), outcome, row.version)

@@ -40,30 +40,30 @@ class ChainedJournal(Protocol):
         ...
 
 
-def verify(journal: ChainedJournal, expected_head: str | None = None) -> Verification:
-    """Check every row, every rule book and, if given, that `expected_head` was ever the head.
+def verify(journal: ChainedJournal, *exported: str) -> Verification:
+    """Check every row, every rule book and that each head in `exported` was ever the head.
 
     A chain alone cannot tell that its newest rows were cut off, or that all of it was written
     anew; a head that was exported before, kept elsewhere and given here can.
     """
-    wanted = None if expected_head is None else expected_head.strip().lower()
+    wanted = dict.fromkeys(each.strip().lower() for each in exported)
     position, head = 0, canonical.GENESIS_HASH
     started: set[str] = set()
-    found = wanted in {None, head}
+    wanted.pop(head, None)
     try:
         for row in journal.rows():
             broken = broken_link(position, head, row)
             if broken is not None:
                 return Verification(position, head, False, *broken)
             position, head = row.position, row.hash
-            found = found or head == wanted
+            wanted.pop(head, None)
             if row.body.startswith(_START):
                 started.add(canonical.decode(row.body)[2])
         what = _bad_rule_book(journal, started)
     except JournalError as error:
         return Verification(position, head, False, position + 1, str(error))
-    if what is None and not found:
-        what = f"cut: the exported head {wanted} is not in this journal"
+    if what is None and wanted:
+        what = f"cut: the exported head {next(iter(wanted))} is not in this journal"
     if what is not None:
         return Verification(position, head, False, None, what)
     return Verification(position, head, True, None, f"all {position} rows are whole")

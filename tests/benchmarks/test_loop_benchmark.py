@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from mqd.brokers.simulated import SimulatedBroker, SimulationSettings, reply_key
+from mqd.brokers.simulated import SimulatedBroker, SimulationSettings
 from mqd.engine.core import Engine
 from mqd.engine.state import DeskState
 from mqd.engine.step import step
 from mqd.ground.times import NS_PER_MINUTE
-from mqd.model.event import BarClosed, DeskStarted, SessionClosed, SessionOpened
+from mqd.model.event import BarClosed, DeskStarted, SessionClosed, SessionOpened, SnapshotTaken
 from mqd.ports.feed import FeedEvent
 from mqd.rules.compile.book import compile_book
 from mqd.rules.validate import load_rules
@@ -66,7 +66,7 @@ def test_the_exact_loop(benchmark, engine, events):
 
     def run() -> Desk:
         desk = started(engine)
-        Loop(desk, reply_key=reply_key).run(events)
+        Loop(desk).run(events)
         return desk
 
     desk = benchmark(run)
@@ -81,7 +81,9 @@ def test_the_engine_alone(benchmark, engine, events):
 
     def run() -> DeskState:
         state = DeskState()
-        step(engine, state, DeskStarted(OPEN_NS, engine.book.digest, "backtest", "test"))
+        started = DeskStarted(OPEN_NS, engine.book.digest, "backtest", "test")
+        (asked,) = step(engine, state, started).commands
+        step(engine, state, SnapshotTaken(OPEN_NS, asked.at_ns, None, (), (), ()))
         for event in events:
             step(engine, state, event)
         return state
@@ -92,5 +94,5 @@ def test_the_engine_alone(benchmark, engine, events):
 def test_a_fork(benchmark, engine, events):
     """A copy of a desk with a month behind it."""
     desk = started(engine)
-    Loop(desk, reply_key=reply_key).run(events)
+    Loop(desk).run(events)
     assert benchmark(desk.state.fork).hash() == desk.state.hash()

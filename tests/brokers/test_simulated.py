@@ -10,22 +10,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mqd.brokers.simulated import SimulatedBroker, SimulationSettings, reply_key
+from mqd.brokers.simulated import SimulatedBroker, SimulationSettings
 from mqd.ground.errors import DuplicateOrderError, SettingsError
 from mqd.ground.times import NS_PER_MINUTE
-from mqd.model.command import CancelOrder, Command, SubmitOrder
+from mqd.model.command import CancelOrder, Command, LookUpOrder, SubmitOrder, TakeSnapshot
 from mqd.model.event import (
     BarClosed,
     BrokerEvent,
+    CancelRefused,
+    ClockTicked,
     DeskStarted,
     OrderAcknowledged,
     OrderCancelled,
     OrderExpired,
     OrderFilled,
+    OrderNotFound,
     OrderRejected,
+    OrderReported,
     SessionClosed,
     SessionOpened,
+    SnapshotTaken,
 )
+from mqd.model.snapshot import HeldPosition, OrderReport, ReportedExecution
 from mqd.ports.broker import Broker
 
 OPEN_NS = 1_728_307_800_000_000_000  # 2024-10-07 09:30 in New York
@@ -33,6 +39,7 @@ MINUTES = 390
 CLOSE_NS = OPEN_NS + MINUTES * NS_PER_MINUTE
 DATE = "2024-10-07"
 TERMINAL = (OrderCancelled, OrderRejected, OrderExpired)
+ANSWERS = (CancelRefused, OrderNotFound, OrderReported, SnapshotTaken)
 
 
 def end_of(minute: int) -> int:
@@ -78,10 +85,30 @@ def ask(broker: SimulatedBroker, command: Command) -> list[BrokerEvent]:
     return list(broker.replies())
 
 
-def filled(name: str, at_ns: int, price: str, qty: str = "1", part: int = 1) -> OrderFilled:
+def key_of(reply: Any) -> tuple[str, str, str]:
+    """What kind of news it is, of which order, and of which execution."""
+    return type(reply).__name__, reply.client_order_id, getattr(reply, "execution_id", "")
+
+
+def filled(
+    name: str, at_ns: int, price: str, qty: str = "1", part: int = 1, side: str = "buy"
+) -> OrderFilled:
     return OrderFilled(
-        at_ns, name, f"sim-{name}", f"sim-{name}-{part}", Decimal(price), Decimal(qty), Decimal(0)
+        at_ns, name, f"sim-{name}", f"sim-{name}-{part}", Decimal(price), Decimal(qty), Decimal(0),
+        "SPY", side,
+    )  # fmt: skip
+
+
+def refused(name: str, at_ns: int, code: str = "ORDER_ENDED", status: str = "") -> CancelRefused:
+    reason = f"the order is {status} already" if status else "no such order was sent"
+    return CancelRefused(at_ns, name, code, reason)
+
+
+def report(name: str, status: str, filled_qty: str = "0", **changes: Any) -> OrderReport:
+    made = OrderReport(
+        name, f"sim-{name}", "SPY", "buy", Decimal(1), Decimal(filled_qty), None, status
     )
+    return made._replace(**changes)
 
 
 # ------------------------------------------------------------------------------------- settings
@@ -94,6 +121,7 @@ def test_the_defaults_are_the_close_without_costs() -> None:
         largest_fill_shares=None,
         reject_every=0,
         fee_per_share_usd=Decimal(0),
+        starting_cash_usd=Decimal(0),
     )
 
 
@@ -113,6 +141,8 @@ def test_the_defaults_are_the_close_without_costs() -> None:
         ("reject_every", True),
         ("fee_per_share_usd", Decimal("-0.01")),
         ("fee_per_share_usd", Decimal("sNaN")),
+        ("starting_cash_usd", Decimal("Infinity")),
+        ("starting_cash_usd", 100.0),
     ],
 )
 def test_an_impossible_setting_is_named(field: str, value: Any) -> None:
@@ -128,6 +158,7 @@ def test_an_impossible_setting_is_named(field: str, value: Any) -> None:
         ("largest_fill_shares", Decimal("0.001")),
         ("reject_every", 1),
         ("fee_per_share_usd", Decimal("0.0035")),
+        ("starting_cash_usd", Decimal("-12.5")),
     ],
 )
 def test_a_possible_setting_is_taken(field: str, value: Any) -> None:
@@ -167,7 +198,7 @@ def test_close_counts_the_fill_of_a_bar_before_a_command_decided_on_that_bar() -
     show(broker, bar(1, 11.0))
     assert ask(broker, cancel("a")) == [
         filled("a", end_of(1), "11.0", "4", 2),
-        OrderCancelled(end_of(1), "a"),
+        OrderCancelled(end_of(1), "a", Decimal(8)),
     ]
     assert show(broker, bar(2, 12.0)) == []
     assert broker.position("SPY") == 8
@@ -180,7 +211,7 @@ def test_close_brings_the_last_part_before_the_session_ends() -> None:
     show(broker, bar(389, 11.0))
     assert show(broker, SessionClosed(CLOSE_NS, DATE)) == [
         filled("a", CLOSE_NS, "11.0", "1", 2),
-        OrderExpired(CLOSE_NS, "a"),
+        OrderExpired(CLOSE_NS, "a", Decimal(2)),
     ]
 
 
@@ -217,7 +248,7 @@ def test_next_open_expires_with_the_session() -> None:
     broker = broker_with(fill="next-open")
     show(broker, bar(389))
     ask(broker, order("a"))
-    assert show(broker, SessionClosed(CLOSE_NS, DATE)) == [OrderExpired(CLOSE_NS, "a")]
+    assert show(broker, SessionClosed(CLOSE_NS, DATE)) == [OrderExpired(CLOSE_NS, "a", Decimal(0))]
     day_ns = 24 * 60 * NS_PER_MINUTE
     show(broker, SessionOpened(OPEN_NS + day_ns, "2024-10-08", 0, 0, 34_200))
     assert show(broker, bar(24 * 60)) == []
@@ -264,7 +295,11 @@ def test_other_events_change_nothing() -> None:
     ask(broker, order("a", "2"))
     show(broker, bar(1))
     assert show(broker, DeskStarted(end_of(9), "digest", "backtest", "0")) == []
-    assert ask(broker, cancel("a"))[-1] == filled("a", end_of(1), "571.17", "1", 2)
+    assert show(broker, ClockTicked(end_of(9))) == []
+    assert ask(broker, cancel("a")) == [
+        filled("a", end_of(1), "571.17", "1", 2),
+        refused("a", end_of(1), status="filled"),
+    ]
 
 
 # ------------------------------------------------------------------------------ prices and money
@@ -420,13 +455,13 @@ def test_one_thousand_orders_may_work_and_not_one_more() -> None:
 # ----------------------------------------------------------------------------- cancel and session
 
 
-def test_cancel_takes_a_working_order_back_once_and_ignores_the_rest() -> None:
+def test_cancel_takes_a_working_order_back_once_and_is_refused_after_that() -> None:
     broker = broker_with(fill="next-open")
     ask(broker, order("a"))
     show(broker, bar(0, symbol="QQQ"))
-    assert ask(broker, cancel("a")) == [OrderCancelled(end_of(0), "a")]
-    assert ask(broker, cancel("a")) == []
-    assert ask(broker, cancel("unknown")) == []
+    assert ask(broker, cancel("a")) == [OrderCancelled(end_of(0), "a", Decimal(0))]
+    assert ask(broker, cancel("a")) == [refused("a", end_of(0), status="canceled")]
+    assert ask(broker, cancel("unknown")) == [refused("unknown", end_of(0), "ORDER_UNKNOWN")]
     assert show(broker, bar(1)) == []
 
 
@@ -434,7 +469,7 @@ def test_a_filled_order_cannot_be_cancelled() -> None:
     broker = broker_with()
     show(broker, bar(0))
     ask(broker, order("a"))
-    assert ask(broker, cancel("a")) == []
+    assert ask(broker, cancel("a")) == [refused("a", end_of(0), status="filled")]
 
 
 def test_a_new_session_ends_what_an_unfinished_one_left_and_its_own_repeat_does_not() -> None:
@@ -443,7 +478,7 @@ def test_a_new_session_ends_what_an_unfinished_one_left_and_its_own_repeat_does_
     assert show(broker, opened()) == []
     next_ns = OPEN_NS + 24 * 60 * NS_PER_MINUTE
     next_open = SessionOpened(next_ns, "2024-10-08", next_ns, next_ns + 1, 34_200)
-    assert show(broker, next_open) == [OrderExpired(next_ns, "a")]
+    assert show(broker, next_open) == [OrderExpired(next_ns, "a", Decimal(0))]
 
 
 def test_a_position_outlives_its_session_and_its_price_does_not() -> None:
@@ -463,7 +498,7 @@ def test_replies_hands_over_what_commands_cause_while_it_is_read() -> None:
     broker.send(order("a"))
     seen = []
     for reply in broker.replies():
-        seen.append(reply_key(reply))
+        seen.append(key_of(reply))
         if isinstance(reply, OrderFilled) and reply.client_order_id == "a":
             broker.send(order("b", side="sell"))
     assert seen == [
@@ -472,6 +507,122 @@ def test_replies_hands_over_what_commands_cause_while_it_is_read() -> None:
         ("OrderAcknowledged", "b", ""),
         ("OrderFilled", "b", "sim-b-1"),
     ]
+
+
+# ------------------------------------------------------------------------ look-ups and snapshots
+
+
+def looked_up(broker: SimulatedBroker, name: str) -> list[BrokerEvent]:
+    return ask(broker, LookUpOrder(OPEN_NS, name))
+
+
+def test_a_look_up_tells_each_status_in_the_brokers_own_word() -> None:
+    broker = broker_with(fill="next-open", largest_fill_shares=Decimal(1))
+    broker.observe(bar(0), accepted=True)
+    for name, qty in (("a", "1"), ("b", "2"), ("c", "1")):
+        ask(broker, order(name, qty))
+    ask(broker, order("d", side="sell", qty="9"))
+    ask(broker, cancel("c"))
+    statuses = {name: looked_up(broker, name)[0].report.status for name in "abcd"}
+    assert statuses == {"a": "new", "b": "new", "c": "canceled", "d": "rejected"}
+    show(broker, bar(1))
+    statuses = {name: looked_up(broker, name)[0].report.status for name in "ab"}
+    assert statuses == {"a": "filled", "b": "partially_filled"}
+    show(broker, SessionClosed(CLOSE_NS, DATE))
+    (answer,) = looked_up(broker, "b")
+    assert answer.report.status == "expired"
+    assert answer.report.filled_qty == 1
+
+
+def test_a_look_up_reports_the_order_with_its_average_and_an_unknown_one_as_not_found() -> None:
+    broker = broker_with(largest_fill_shares=Decimal(2))
+    show(broker, bar(0, 10.0))
+    ask(broker, order("a", "3"))
+    show(broker, bar(1, 13.0))
+    show(broker, bar(2, 99.0))
+    assert looked_up(broker, "a") == [
+        OrderReported(
+            OPEN_NS, report("a", "filled", "3", qty=Decimal(3), average_price=Decimal(11))
+        )
+    ]
+    assert looked_up(broker, "b") == [OrderNotFound(OPEN_NS, "b")]
+
+
+def test_a_question_brings_nothing_about() -> None:
+    """A desk that asks more often, as after a restart, gets no other fills."""
+    broker = broker_with(largest_fill_shares=Decimal(1))
+    show(broker, bar(0, 10.0))
+    ask(broker, order("a", "2"))
+    show(broker, bar(1, 11.0))  # its close is not traded on yet
+    (answer,) = looked_up(broker, "a")
+    assert isinstance(answer, OrderReported)
+    assert answer.report.status == "partially_filled"
+    (taken,) = ask(broker, TakeSnapshot(end_of(1), "test"))
+    assert len(taken.executions) == 1
+    assert show(broker, bar(2)) == [filled("a", end_of(1), "11.0", "1", 2)]
+
+
+def test_a_snapshot_tells_everything_there_is() -> None:
+    broker = broker_with(
+        largest_fill_shares=Decimal(2),
+        fee_per_share_usd=Decimal("0.01"),
+        starting_cash_usd=Decimal(1000),
+    )
+    show(broker, bar(0, 10.0))
+    ask(broker, order("a", "2"))
+    ask(broker, order("b", "3"))
+    (taken,) = ask(broker, TakeSnapshot(end_of(0) + 7, "test"))
+    fee_usd = Decimal("0.02")
+    execution = ReportedExecution(
+        "sim-a-1", "a", "sim-a", "SPY", "buy", Decimal(2), Decimal("10.0"), fee_usd, end_of(0)
+    )
+    assert taken == SnapshotTaken(
+        at_ns=end_of(0) + 7,
+        asked_ns=end_of(0) + 7,
+        cash_usd=Decimal("959.96"),
+        positions=(HeldPosition("SPY", Decimal(4), Decimal(10)),),
+        orders=(report("b", "partially_filled", "2", qty=Decimal(3), average_price=Decimal(10)),),
+        executions=(
+            execution,
+            execution._replace(
+                execution_id="sim-b-1", client_order_id="b", broker_order_id="sim-b"
+            ),
+        ),
+    )
+
+
+def test_an_average_follows_what_is_bought_and_not_what_is_sold() -> None:
+    broker = broker_with()
+    show(broker, bar(0, 10.0))
+    ask(broker, order("a", "1"))
+    show(broker, bar(1, 13.0))
+    ask(broker, order("b", "2"))
+    ask(broker, order("c", "1", "sell"))
+    (taken,) = ask(broker, TakeSnapshot(end_of(1), "test"))
+    assert taken.positions == (HeldPosition("SPY", Decimal(2), Decimal(12)),)
+    ask(broker, order("d", "2", "sell"))
+    (taken,) = ask(broker, TakeSnapshot(end_of(1), "test"))
+    assert taken.positions == ()
+    assert len(taken.executions) == 4
+
+
+def test_a_snapshot_has_the_executions_of_its_session_and_the_positions_of_all() -> None:
+    broker = broker_with()
+    show(broker, bar(389, 10.0))
+    ask(broker, order("a"))
+    show(broker, SessionClosed(CLOSE_NS, DATE))
+    (taken,) = ask(broker, TakeSnapshot(CLOSE_NS, "test"))
+    assert len(taken.executions) == 1
+    show(broker, SessionOpened(CLOSE_NS, "2024-10-08", CLOSE_NS, CLOSE_NS + 1, 34_200))
+    (taken,) = ask(broker, TakeSnapshot(CLOSE_NS, "test"))
+    assert taken.executions == ()
+    assert taken.positions == (HeldPosition("SPY", Decimal(1), Decimal(10)),)
+
+
+def test_before_the_first_market_event_answers_have_the_questions_instant() -> None:
+    broker = SimulatedBroker(SimulationSettings())
+    assert ask(broker, TakeSnapshot(5, "test")) == [SnapshotTaken(5, 5, Decimal(0), (), (), ())]
+    assert ask(broker, LookUpOrder(6, "a")) == [OrderNotFound(6, "a")]
 
 
 # ------------------------------------------------------------------------------------- properties
@@ -496,6 +647,8 @@ STEPS = st.lists(
         st.tuples(st.just("buy"), NAMES, QUANTITIES, SYMBOLS),
         st.tuples(st.just("sell"), NAMES, QUANTITIES, SYMBOLS),
         st.tuples(st.just("cancel"), NAMES),
+        st.tuples(st.just("look_up"), NAMES),
+        st.tuples(st.just("snapshot")),
         st.tuples(st.just("session")),
         st.tuples(st.just("drain")),
     ),
@@ -562,6 +715,12 @@ class Run:
     def play_cancel(self, name: str) -> None:
         self.broker.send(cancel(name))
 
+    def play_look_up(self, name: str) -> None:
+        self.broker.send(LookUpOrder(self.now_ns(), name))
+
+    def play_snapshot(self) -> None:
+        self.broker.send(TakeSnapshot(self.now_ns(), "test"))
+
 
 @given(settings=SETTINGS, steps=STEPS)
 def test_every_order_has_one_life(settings: SimulationSettings, steps: list[Any]) -> None:
@@ -570,6 +729,8 @@ def test_every_order_has_one_life(settings: SimulationSettings, steps: list[Any]
     acknowledged: set[str] = set()
     cumulative: Counter[str] = Counter()  # in thousandths of a share, so exact
     for reply in run.replies:
+        if isinstance(reply, ANSWERS):
+            continue
         name = reply.client_order_id
         assert name not in ended, "a reply after the end"
         if isinstance(reply, OrderAcknowledged):
@@ -609,7 +770,7 @@ def test_the_same_calls_give_the_same_replies(
     again = Run(settings, steps, drains=True)  # how often the queue is emptied changes nothing
     assert run.replies == again.replies
     assert run.broker.cash_delta_usd == again.broker.cash_delta_usd
-    keys = [reply_key(reply) for reply in run.replies]
+    keys = [key_of(reply) for reply in run.replies if not isinstance(reply, ANSWERS)]
     assert len(set(keys)) == len(keys)
 
 
@@ -629,3 +790,37 @@ def test_position_and_cash_are_the_sum_of_the_fills(
             cash_usd -= signed * reply.price + reply.fee_usd
     assert {symbol: run.broker.position(symbol) for symbol in held} == held
     assert run.broker.cash_delta_usd == cash_usd
+
+
+@given(settings=SETTINGS, steps=STEPS)
+def test_every_answer_agrees_with_the_news_before_it(
+    settings: SimulationSettings, steps: list[Any]
+) -> None:
+    run = Run(settings, steps, drains=True)
+    held = {"SPY": Decimal(0), "QQQ": Decimal(0)}
+    fills: Counter[str] = Counter()  # in thousandths of a share, so exact
+    ended: dict[str, str] = {}
+    words = {OrderCancelled: "canceled", OrderExpired: "expired", OrderRejected: "rejected"}
+    for reply in run.replies:
+        if isinstance(reply, OrderFilled):
+            assert (reply.symbol, reply.side) == (
+                run.sent[reply.client_order_id].symbol, run.sent[reply.client_order_id].side
+            )  # fmt: skip
+            held[reply.symbol] += reply.qty if reply.side == "buy" else -reply.qty
+            fills[reply.client_order_id] += int(reply.qty * 1000)
+        elif isinstance(reply, TERMINAL):
+            ended[reply.client_order_id] = words[type(reply)]
+        elif isinstance(reply, OrderReported):
+            name, qty = reply.report.client_order_id, int(reply.report.qty * 1000)
+            works = "partially_filled" if fills[name] else "new"
+            expected = "filled" if fills[name] == qty else works
+            assert reply.report.status == ended.get(name, expected)
+            assert reply.report.filled_qty * 1000 == fills[name]
+        elif isinstance(reply, SnapshotTaken):
+            assert {item.symbol: item.qty for item in reply.positions} == {
+                symbol: qty for symbol, qty in held.items() if qty
+            }
+            for order_report in reply.orders:
+                name = order_report.client_order_id
+                assert name not in ended
+                assert fills[name] == order_report.filled_qty * 1000 < order_report.qty * 1000

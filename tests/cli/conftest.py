@@ -5,10 +5,24 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from mqd.app.bars import recorded_feed
+from mqd.app.settings import Settings
+from mqd.engine.core import Engine
+from mqd.engine.state import DeskState
+from mqd.model.command import Command, SubmitOrder, TakeSnapshot
+from mqd.model.event import DeskStarted, SnapshotTaken
+from mqd.rules.compile.book import compile_book
+from mqd.rules.validate import load_rules
+from mqd.runtime.clock import SystemClock
+from mqd.runtime.desk import Desk
+from mqd.store.journal import open_journal
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, "-m", "mqd"]
@@ -56,3 +70,46 @@ def sample_journal(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     assert not done.stderr
     return path
+
+
+class Answering:
+    """A broker that answers a request for everything with nothing, and keeps orders to itself."""
+
+    def __init__(self) -> None:
+        self.sent: list[Command] = []
+
+    def send(self, command: Command) -> None:
+        self.sent.append(command)
+
+    def observe(self, event: object, *, accepted: bool) -> None:
+        pass
+
+    def replies(self) -> Iterator[Any]:
+        for command in self.sent:
+            if isinstance(command, TakeSnapshot):
+                yield SnapshotTaken(command.at_ns, command.at_ns, None, (), (), ())
+        self.sent = [item for item in self.sent if isinstance(item, SubmitOrder)]
+
+
+@pytest.fixture
+def entered(tmp_path: Path) -> Callable[[], AbstractContextManager[tuple[Desk, str, Path]]]:
+    """A desk that has just sent its first entry, which nobody has answered; with its journal."""
+
+    @contextmanager
+    def opened() -> Iterator[tuple[Desk, str, Path]]:
+        path, broker = tmp_path / "entered.db", Answering()
+        book = load_rules(ROOT / "rules")
+        with open_journal(str(path), SystemClock(), write=True) as journal:
+            journal.remember_rules(book.digest, book.canonical)
+            desk = Desk(Engine.of(compile_book(book)), DeskState(), journal, broker)
+            desk.take(DeskStarted(0, book.digest, Settings().profile, "test"))
+            for event in recorded_feed((), book).events():
+                for reply in broker.replies():
+                    desk.take(reply)
+                desk.take(event)
+                if desk.state.working:
+                    break
+            (order_id,) = desk.state.working
+            yield desk, order_id, path
+
+    return opened

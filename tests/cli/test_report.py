@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from mqd.feeds.samples import write_samples
+
 ROOT = Path(__file__).resolve().parents[2]
 JANUARY = ROOT.parent / "shared/data/bars/spy_2025-01-02_2025-01-31.parquet"
 
@@ -147,3 +149,26 @@ def test_a_real_day_with_a_stop(tmp_path: Path) -> None:
     day = stopped[0]["exit_ts"][:10]
     said = mqd("report", "daily", "--date", day, "--db", "desk.db", cwd=tmp_path).stdout
     assert "1 trade was stopped out, beyond the planned risk; it lost 1" in " ".join(said.split())
+
+
+def test_a_trade_tells_for_how_long_nothing_watched_it(tmp_path: Path) -> None:
+    whole, gap = tmp_path / "whole.csv", tmp_path / "gap.csv"
+    write_samples(whole)
+    header, *rows = whole.read_text(encoding="utf-8").splitlines()
+    missing = ("2024-11-25T15:50", "2024-11-25T16:00")
+    kept = [row for row in rows if not missing[0] <= row.split(",")[1] < missing[1]]
+    gap.write_text("\n".join([header, *kept]) + "\n", encoding="utf-8")
+    done = mqd("run", "--db", "desk.db", "--bars", "gap.csv", "--sessions", "2", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = daily(tmp_path, "--date", "2024-11-25")
+    assert [trade["unprotected_s"] for trade in found["trades"]] == [600]
+    assert ("desk", "SNAPSHOT_DUE", "take_snapshot") in {
+        (item["watch"], item["code"], item["act"]) for item in found["watch"]
+    }
+    assert {item["verdict"] for item in found["comparisons"]} == {"clean"}
+    assert found["drifts"] == []
+    quiet = daily(tmp_path, "--date", "2024-11-26")
+    assert [trade["unprotected_s"] for trade in quiet["trades"]] == [0]
+    text = mqd("report", "daily", "--db", "desk.db", "--date", "2024-11-25", cwd=tmp_path).stdout
+    for piece in ("Unwatched", "10m", "SNAPSHOT_DUE", "Compared with the broker", "clean "):
+        assert piece in text

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,10 @@ from mqd.app.status import desk_status
 from mqd.brokers.simulated import SimulationSettings
 from mqd.feeds.samples import write_samples
 from mqd.ground.errors import SettingsError
+from mqd.model.event import OrderOutcomeLost
 from mqd.rules.changes import Changes
 from mqd.rules.validate import load_rules
+from mqd.runtime.desk import Desk
 from mqd.store.memory import MemoryJournal
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -128,3 +131,38 @@ def test_no_journal_at_all(tmp_path: Path) -> None:
     done = mqd("status", cwd=tmp_path)
     assert done.returncode == 2
     assert "there is no journal yet" in done.stderr
+
+
+def test_an_order_whose_outcome_is_not_known_is_named(
+    entered: Callable[[], AbstractContextManager[tuple[Desk, str, Path]]],
+) -> None:
+    with entered() as (desk, order_id, path):
+        desk.take(OrderOutcomeLost(desk.state.now_ns, order_id))
+    done = mqd("status", "--db", str(path), "--format", "json", cwd=path.parent)
+    assert json.loads(done.stdout)["outcome_unknown"] == [order_id]
+    text = mqd("status", "--db", str(path), cwd=path.parent).stdout
+    assert f"outcome unknown       {order_id}" in text
+
+
+def test_a_position_says_for_how_long_nothing_looked_at_its_exits(
+    tmp_path: Path,
+) -> None:
+    whole, gap = tmp_path / "whole.csv", tmp_path / "gap.csv"
+    write_samples(whole)
+    header, *rows = whole.read_text(encoding="utf-8").splitlines()
+    kept = [
+        row for row in rows
+        if row.split(",")[1] < "2024-11-25T15:50" or "T16:00" < row.split(",")[1][10:] < "T16:05"
+    ]  # fmt: skip
+    kept = [row for row in kept if row.split(",")[1] < "2024-11-25T16:05"]
+    gap.write_text("\n".join([header, *kept]) + "\n", encoding="utf-8")
+    done = mqd("run", "--db", "desk.db", "--bars", "gap.csv", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(mqd("status", "--db", "desk.db", "--format", "json", cwd=tmp_path).stdout)
+    (held,) = found["unwatched"]
+    assert held["unprotected_s"] == 600, "ten minutes without a bar"
+    assert found["compared"]["verdict"] == "clean"
+    assert found["is_in_step"] is True
+    text = mqd("status", "--db", "desk.db", cwd=tmp_path).stdout
+    assert "10m" in text
+    assert ", clean, 0 differences" in text

@@ -16,7 +16,11 @@ from mqd.cli.commands import application
 from mqd.cli.signatures import Asked, asked_by, callbacks
 
 COMMANDS = {name: tuple(asked_by(callback)) for name, callback, _ in callbacks(application)}
-FILLED = {"bars": "ok.csv", "code": "GAP", "name": "some_name", "thesis": "TH-001"}
+FILLED = {
+    "bars": "ok.csv", "code": "GAP", "name": "some_name", "thesis": "TH-001",
+    "strategy": "vwap_micro_mean_reversion", "by": "ada", "reason": "odd",
+    "copy": "ok.csv", "out": "copy.out", "database": "desk.db",
+}  # fmt: skip
 HEADER = "symbol,ts,open,high,low,close,volume\n"
 FILES = {
     "ok.csv": f"{HEADER}SPY,2024-11-25T14:30:00Z,595,595,595,595,1\n",
@@ -159,8 +163,12 @@ def test_a_choice_that_is_none(typed: Type, command: str, item: Asked) -> None:
 @cases(lambda item: item.kind is int)
 @pytest.mark.parametrize("value", ["x", "1.5", "0", "-1"])
 def test_a_number_that_is_none(typed: Type, command: str, item: Asked, value: str) -> None:
+    least = item.info.min
+    assert least is not None
+    if value.lstrip("-").isdecimal() and int(value) >= least:
+        pytest.skip(f"{value} is a number that {item.names[0]} takes")
     told = typed(*command.split(), *filled(COMMANDS[command]), item.names[0], value)
-    in_one_line(told, f"{item.names[0]} {value}: expected a whole number of 1 or more")
+    in_one_line(told, f"{item.names[0]} {value}: expected a whole number of {least} or more")
 
 
 @cases(lambda item: item.kind is not bool)
@@ -187,16 +195,25 @@ JOURNALS = {
 }
 
 
+MAKES_ONE = {"run", "simulate", "restore"}
+WITH_DB = {"simulate": ("--day", "1")}
+
+
 @cases(lambda item: "--db" in item.names)
 @pytest.mark.parametrize("place_of", JOURNALS)
 def test_a_journal_that_is_none(typed: Type, command: str, item: Asked, place_of: str) -> None:
-    in_one_line(typed(*command.split(), "--db", place_of), JOURNALS[place_of])
+    if command == "restore":
+        pytest.skip("it looks at the copy first; tests/store tries its places")
+    words = [*command.split(), *filled(COMMANDS[command], item.name), *WITH_DB.get(command, ())]
+    words += ["--db", place_of]
+    in_one_line(typed(*words), JOURNALS[place_of])
 
 
 @cases(lambda item: "--db" in item.names)
 def test_a_journal_that_is_not_there(typed: Type, command: str, item: Asked) -> None:
-    if command != "run":  # which makes one
-        in_one_line(typed(*command.split(), "--db", "nowhere.db"), "there is no journal at ")
+    if command not in MAKES_ONE:
+        words = [*command.split(), *filled(COMMANDS[command], item.name), "--db", "nowhere.db"]
+        in_one_line(typed(*words), "there is no journal at ")
 
 
 @cases(lambda item: "--rules" in item.names)
@@ -219,7 +236,7 @@ COULD_NOT_RUN: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
     (("",), ("empty",)),
     (("--versio",), ("--versio: ", "did you mean `--version`?")),
     (("--version=3",), ("--version",)),
-    (("journal",), ("`mqd journal` needs a command: verify, tail, export or replay",)),
+    (("journal",), ("`mqd journal` needs a command: verify, tail, export, replay or downgrade",)),
     (("journal", "vrify"), ("journal vrify: ", "did you mean `verify`?")),
     (("report",), ("`mqd report` needs a command",)),
     (("new", "strat"), ("new strat: ", "did you mean `strategy`?")),

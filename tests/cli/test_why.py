@@ -239,7 +239,8 @@ def test_a_check_that_nobody_asked_is_told_where_it_would_have_refused(book: Com
         "strategy.enabled": True, "today.entries": 0, "session.is_complete": True,
         "desk.profile": 0, "desk.pnl": -3.2, "desk.state": states.index("HALTED"),
         "symbol.working_orders": 0, "symbol.position_qty": 0.0, "desk.open_positions": 0,
-        "desk.orders_today": 0, "symbol.working_exits": 0,
+        "desk.orders_today": 0, "symbol.working_exits": 0, "desk.is_in_step": True,
+        "symbol.unknown_orders": 0, "symbol.external_orders": 0,
     }  # fmt: skip
     bit = [rule.code for rule in book.strategy(STRATEGY).rules.no_trade].index(
         "PRICE_ABOVE_THRESHOLD"

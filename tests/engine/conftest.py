@@ -14,7 +14,7 @@ from mqd.engine.core import Engine
 from mqd.engine.state import DeskState
 from mqd.engine.step import step
 from mqd.ground.times import NS_PER_MINUTE
-from mqd.model.command import SubmitOrder
+from mqd.model.command import SubmitOrder, TakeSnapshot
 from mqd.model.decision import Decision, IncidentRaised, Outcome
 from mqd.model.event import (
     BarClosed,
@@ -25,8 +25,10 @@ from mqd.model.event import (
     OrderFilled,
     SessionClosed,
     SessionOpened,
+    SnapshotTaken,
 )
 from mqd.model.order import Order
+from mqd.model.snapshot import HeldPosition, OrderReport
 from mqd.rules.book import RuleBook
 from mqd.rules.changes import Changes
 from mqd.rules.compile.book import compile_book
@@ -41,7 +43,11 @@ TEN = 30  # minutes after the open; the bar with this number ends at 10:01
 
 
 class Bench:
-    """An engine and its state. Minutes count from the session's open, days from the first one."""
+    """An engine and its state. Minutes count from the session's open, days from the first one.
+
+    When the desk asks what the broker has it is told, at once, what it has itself: `answer` may
+    be another answer, or None. The question is not among the commands that a test sees.
+    """
 
     strategy = STRATEGY
     ten = TEN
@@ -49,8 +55,11 @@ class Bench:
     def __init__(self, book: RuleBook, profile: str = "backtest") -> None:
         self.engine = Engine.of(compile_book(book))
         self.state = DeskState()
+        self.events: list[Event] = []
         self.outcomes: list[Outcome] = []
         self.day = 0
+        self.answer: Callable[[TakeSnapshot], Event | None] = self.agreeing
+        self.watcher: Callable[[Event, Outcome], object] = lambda *_: None
         self.take(DeskStarted(OPEN_NS, book.digest, profile, "test"))
 
     @property
@@ -58,9 +67,36 @@ class Bench:
         return OPEN_NS + self.day * DAY_NS
 
     def take(self, event: Event) -> Outcome:
+        self.events.append(event)
         outcome = step(self.engine, self.state, event)
+        asked = [each for each in outcome.commands if isinstance(each, TakeSnapshot)]
+        others = [each for each in outcome.commands if not isinstance(each, TakeSnapshot)]
+        outcome = outcome._replace(commands=tuple(others))
         self.outcomes.append(outcome)
+        self.watcher(event, outcome)
+        for command in asked:
+            told = self.answer(command)
+            if told is not None:
+                self.take(told)
         return outcome
+
+    def agreeing(self, command: TakeSnapshot) -> SnapshotTaken:
+        """What the broker says when it has what the desk has, and news of nothing."""
+        positions = self.state.ledger.positions
+        symbols = sorted({each.symbol for each in positions.open_positions()})
+        working = [self.state.orders[each] for each in sorted(self.state.working)]
+        return SnapshotTaken(
+            self.state.now_ns, command.at_ns, None,
+            tuple(HeldPosition(each, positions.held(each), Decimal(100)) for each in symbols),
+            tuple(
+                OrderReport(
+                    each.client_order_id, each.broker_order_id or "", each.symbol, each.side,
+                    each.qty, each.filled_qty, None, "done_for_day",
+                )
+                for each in working
+            ),
+            (),
+        )  # fmt: skip
 
     def restart(self, book: RuleBook, profile: str = "backtest") -> Outcome:
         """Another process with these rules takes the desk over."""
@@ -149,7 +185,8 @@ class Bench:
         return self.state.ledger.positions.held(symbol)
 
     def decision(self) -> Decision:
-        (decision,) = self.outcomes[-1].decisions
+        """The one that was made last."""
+        (decision,) = next(each.decisions for each in reversed(self.outcomes) if each.decisions)
         return decision
 
     def incidents(self) -> list[str]:

@@ -259,32 +259,37 @@ TABLE = {
         "acknowledged": "SUBMITTED", "rest": "FILLED", "part": "PARTIALLY_FILLED",
         "cancel_requested": "PENDING_CANCEL", "cancelled": "CANCELLED", "rejected": "REJECTED",
         "expired": "EXPIRED", "outcome_lost": "UNKNOWN", "not_found": "NOT_SENT",
+        "not_taken": "PENDING", "cancel_refused": "PENDING",
     },
     "SUBMITTED": {
         "acknowledged": "SUBMITTED", "rest": "FILLED", "part": "PARTIALLY_FILLED",
         "cancel_requested": "PENDING_CANCEL", "cancelled": "CANCELLED", "rejected": "REJECTED",
         "expired": "EXPIRED", "outcome_lost": "SUBMITTED", "not_found": INVALID,
+        "not_taken": "SUBMITTED", "cancel_refused": "SUBMITTED",
     },
     "PARTIALLY_FILLED": {
         "acknowledged": "PARTIALLY_FILLED", "rest": "FILLED", "part": "PARTIALLY_FILLED",
         "cancel_requested": "PENDING_CANCEL", "cancelled": "CANCELLED", "rejected": INVALID,
         "expired": "EXPIRED", "outcome_lost": "PARTIALLY_FILLED", "not_found": INVALID,
+        "not_taken": "PARTIALLY_FILLED", "cancel_refused": "PARTIALLY_FILLED",
     },
     "PENDING_CANCEL": {
         "acknowledged": "PENDING_CANCEL", "rest": "FILLED", "part": "PENDING_CANCEL",
         "cancel_requested": "PENDING_CANCEL", "cancelled": "CANCELLED", "rejected": "REJECTED",
-        "expired": "EXPIRED", "outcome_lost": "PENDING_CANCEL", "not_found": INVALID,
+        "expired": "EXPIRED", "outcome_lost": "PENDING_CANCEL", "not_found": "CANCELLED",
+        "not_taken": "PENDING_CANCEL", "cancel_refused": "PENDING_CANCEL",
     },
     "UNKNOWN": {
         "acknowledged": "SUBMITTED", "rest": "FILLED", "part": "PARTIALLY_FILLED",
         "cancel_requested": "PENDING_CANCEL", "cancelled": "CANCELLED", "rejected": "REJECTED",
         "expired": "EXPIRED", "outcome_lost": "UNKNOWN", "not_found": "NOT_SENT",
+        "not_taken": "UNKNOWN", "cancel_refused": "UNKNOWN",
     },
     **{
         state: {
             "acknowledged": state, "rest": LATE, "part": LATE, "cancel_requested": state,
             "cancelled": state, "rejected": state, "expired": state, "outcome_lost": state,
-            "not_found": state,
+            "not_found": state, "not_taken": state, "cancel_refused": state,
         }
         for state in TERMINAL
     },
@@ -317,7 +322,8 @@ def test_the_table_here_speaks_of_every_pair(shipped):
 
 @pytest.mark.rule(
     "OL-01", "OL-02", "OL-03", "OL-04", "OL-05", "OL-06", "OL-07", "OL-08", "OL-09", "OL-10",
-    "OL-80", "OL-81", "OL-82", "OL-83", "OL-84", "OL-85", "OL-90", "OL-91",
+    "OL-11", "OL-80", "OL-81", "OL-82", "OL-83", "OL-84", "OL-85", "OL-86", "OL-87", "OL-88",
+    "OL-89", "OL-90", "OL-91",
 )  # fmt: skip
 @pytest.mark.parametrize(("state", "event"), list(product(TABLE, EVENTS)))
 def test_every_pair_of_the_order_machine(orders, state, event):

@@ -13,9 +13,10 @@ from mqd.ground.errors import (
     MqdError,
     TerminalStateError,
 )
-from mqd.model.command import CancelOrder, SubmitOrder
+from mqd.model.command import CancelOrder, LookUpOrder, SubmitOrder
 from mqd.model.decision import DeskStateChanged
 from mqd.model.event import (
+    ExecutionBusted,
     OrderAcknowledged,
     OrderExpired,
     OrderFilled,
@@ -153,13 +154,13 @@ def test_the_first_broker_id_stands(bench):
 
 
 @pytest.mark.rule("OL-84", "DL-02")
-def test_a_broken_invariant_halts_the_desk_and_leaves_the_order(bench):
+def test_a_broken_invariant_freezes_the_desk_and_leaves_the_order(bench):
     order_id = bench.entry()
     bench.ack(order_id)
     bench.fill(order_id, "2")
     bench.take(OrderRejected(bench.state.now_ns, order_id, "42210000", "no"))
     assert bench.incidents() == ["InvalidTransitionError"]
-    assert desk_changes(bench) == [("invariant_broken", "ACTIVE", "HALTED")]
+    assert desk_changes(bench) == [("invariant_broken", "ACTIVE", "FROZEN")]
     assert transitions(bench)[-2] == (
         "rejected", "PARTIALLY_FILLED", "PARTIALLY_FILLED", "InvalidTransitionError",
     )  # fmt: skip
@@ -168,37 +169,37 @@ def test_a_broken_invariant_halts_the_desk_and_leaves_the_order(bench):
 
 
 @pytest.mark.rule("DL-91")
-def test_a_halted_desk_stays_halted_whatever_breaks_next(bench):
+def test_a_frozen_desk_stays_frozen_whatever_breaks_next(bench):
     order_id = bench.entry()
     bench.ack(order_id)
     bench.fill(order_id, "2")
     for _ in range(2):
         bench.take(OrderRejected(bench.state.now_ns, order_id, "42210000", "no"))
-    assert bench.state.state_name == "HALTED"
+    assert bench.state.state_name == "FROZEN"
     assert len(desk_changes(bench)) == 1  # the second one moved nothing
 
 
-@pytest.mark.rule("OL-85", "DL-02", "DESK_HALTED")
-def test_a_halted_desk_cancels_entries_and_sends_no_exit(bench):
-    """Decision 36: HALTED by an invariant sends nothing but cancels of entries."""
+@pytest.mark.rule("OL-85", "DL-02", "DESK_FROZEN", "ENTRY_ASKED_BACK")
+def test_a_frozen_desk_cancels_entries_and_sends_no_exit(bench):
+    """Decision 36: a desk stopped by an invariant sends nothing but cancels."""
     order_id = bench.entry()
     bench.ack(order_id)
     bench.fill(order_id, "2")
-    halted = bench.take(OrderNotFound(bench.state.now_ns, order_id))
-    assert [type(command) for command in halted.commands] == [CancelOrder]
+    frozen = bench.take(OrderNotFound(bench.state.now_ns, order_id))
+    assert [type(command) for command in frozen.commands] == [CancelOrder]
     assert bench.order(order_id).state == "PENDING_CANCEL"
     bench.cancelled(order_id)
     assert not bench.bar(bench.ten + 1, 90.0).commands  # far through the stop
     assert bench.decision().outcome == "EXIT_WAITS"
-    assert bench.check_codes() == ("DESK_HALTED",)
+    assert bench.check_codes() == ("DESK_FROZEN",)
 
 
 @pytest.mark.rule("OL-02", "DL-01")
-def test_a_fill_without_the_brokers_id_is_booked_and_reduces_the_desk(bench):
+def test_a_fill_without_the_brokers_id_is_booked_and_halts_the_desk(bench):
     order_id = bench.entry()
     bench.fill(order_id, broker="")
     assert bench.incidents() == ["BrokerConfirmationRequiredError"]
-    assert desk_changes(bench) == [("incident", "ACTIVE", "REDUCING")]
+    assert desk_changes(bench) == [("incident", "ACTIVE", "HALTED")]
     assert transitions(bench)[1] == (
         "filled", "PENDING", "PENDING", "BrokerConfirmationRequiredError",
     )  # fmt: skip
@@ -217,7 +218,7 @@ def test_case_42_a_late_fill_is_booked_and_can_be_sold_while_entries_stop(bench)
     order = bench.order(order_id)
     assert (order.state, order.filled_qty) == ("CANCELLED", Decimal("5.025"))
     assert bench.incidents() == ["TerminalStateError"]
-    assert desk_changes(bench) == [("incident", "ACTIVE", "REDUCING")]
+    assert desk_changes(bench) == [("incident", "ACTIVE", "HALTED")]
     assert bench.held() == Decimal("5.025")
     assert bench.state.strategies[bench.strategy].position_open
 
@@ -259,6 +260,17 @@ def test_a_late_fill_takes_back_the_trade_that_was_given_back(bench):
     assert facts.entries_today == 1
 
 
+def test_an_entry_whose_only_fill_is_taken_back_used_up_no_trade(bench):
+    order_id = bench.holding()
+    facts = bench.state.strategies[bench.strategy]
+    assert facts.entries_today == 1
+    bench.take(ExecutionBusted(bench.state.now_ns, "x1"))
+    assert facts.entries_today == 0
+    bench.fill(order_id, "2", execution="x2")  # and another one comes late
+    assert facts.entries_today == 1
+    assert bench.held() == 2
+
+
 @pytest.mark.rule("OL-05", "OL-06", "OL-07", "OL-09")
 @pytest.mark.parametrize(
     "ending", ["cancelled", "rejected", "expired", "not_found"]
@@ -292,8 +304,9 @@ def test_a_lost_outcome_keeps_the_order_working(bench):
     order_id = bench.entry()
     bench.take(OrderOutcomeLost(bench.state.now_ns, order_id))
     assert bench.order(order_id).state == "UNKNOWN"
-    bench.bar(bench.ten + 1, 99.4)
-    assert not bench.outcomes[-1].commands
+    asked = bench.bar(bench.ten + 1, 99.4)
+    assert [type(command) for command in asked.commands] == [LookUpOrder]
+    assert bench.decision().outcome == "NO_TRADE"
     bench.fill(order_id)
     assert bench.order(order_id).state == "FILLED"
 
@@ -303,7 +316,7 @@ def test_news_about_an_order_that_is_not_ours(bench, news):
     bench.warm()
     getattr(bench, news)("stranger")
     assert bench.incidents() == ["UnknownOrderError"]
-    assert bench.state.state_name == "REDUCING"
+    assert bench.state.state_name == "HALTED"
     assert not bench.state.orders
 
 
@@ -315,11 +328,12 @@ def test_case_28_an_overfill_moves_the_position_and_stops_entries(bench):
     assert bench.order(order_id).state == "FILLED"
     assert bench.held() == 6
     assert bench.incidents() == ["OverfillError"]
-    assert bench.state.state_name == "REDUCING"
+    assert bench.state.state_name == "HALTED"
     exit_id = bench.sent(bench.bar(bench.ten + 1, 99.0))
     assert bench.order(exit_id).qty == 6
 
 
+@pytest.mark.case(100)
 def test_case_100_an_oversold_position_is_bought_back(bench):
     """The desk never asks to sell more than it holds; where a broker does it, an exit exists."""
     bench.holding()
@@ -360,7 +374,7 @@ def test_case_22_one_execution_told_in_two_ways(bench):
     bench.fill(order_id, "3", execution="x")
     assert bench.held() == 2
     assert bench.incidents() == ["ExecutionConflictError"]
-    assert bench.state.state_name == "REDUCING"
+    assert bench.state.state_name == "HALTED"
 
 
 @pytest.mark.parametrize(
@@ -371,6 +385,7 @@ def test_case_22_one_execution_told_in_two_ways(bench):
     ],
 )  # fmt: skip
 @pytest.mark.rule("IMPOSSIBLE_IS_NOT_BOOKED")
+@pytest.mark.case(70)
 def test_an_execution_that_cannot_be_is_not_booked_and_kills_nothing(bench, qty, price, fee):
     order_id = bench.entry()
     bench.ack(order_id)
@@ -378,16 +393,17 @@ def test_an_execution_that_cannot_be_is_not_booked_and_kills_nothing(bench, qty,
     assert bench.incidents() == ["MalformedExecutionError"]
     assert not bench.state.ledger.executions
     assert not bench.held()
-    assert bench.order(order_id).state == "PENDING_CANCEL"  # a desk that reduces asks it back
+    assert bench.order(order_id).state == "PENDING_CANCEL"  # a halted desk asks it back
 
 
-@pytest.mark.rule("OL-04", "DL-01", "DL-90")
+@pytest.mark.rule("OL-04", "DL-01", "DL-90", "ENTRY_ASKED_BACK")
 def test_an_incident_asks_every_working_entry_back_once(bench):
-    """REDUCING opens nothing, and an entry that still works would."""
+    """HALTED opens nothing, and an entry that still works would."""
     order_id = bench.entry()
     bench.ack(order_id)
     outcome = bench.ack("stranger")
-    assert outcome.commands == (CancelOrder(outcome.commands[0].at_ns, order_id, "DESK_REDUCING"),)
+    asked = CancelOrder(outcome.commands[0].at_ns, order_id, "ENTRY_ASKED_BACK")
+    assert outcome.commands == (asked,)
     assert bench.order(order_id).state == "PENDING_CANCEL"
     assert not bench.ack("another stranger").commands
 

@@ -19,7 +19,7 @@ from mqd.model.event import BarClosed
 from mqd.publish.answer import answer_of
 from mqd.publish.changes import Change
 from mqd.publish.flips import Flips, flips_of, in_question, turning
-from mqd.publish.situation import Situation
+from mqd.publish.situation import UNCERTAIN, Situation
 from mqd.publish.why import explain_decision
 from mqd.rules.book import RuleBook, Window
 from mqd.rules.changes import Changes
@@ -239,7 +239,8 @@ def situation(
         "today.pnl": 0.0, "position.is_open": False, "position.entry_price": None,
         "session.is_complete": True, "desk.profile": 0, "desk.pnl": 0.0, "desk.state": 0,
         "symbol.working_orders": 0, "symbol.position_qty": 0.0, "desk.open_positions": 0,
-        "desk.orders_today": 0, "symbol.working_exits": 0,
+        "desk.orders_today": 0, "symbol.working_exits": 0, "desk.is_in_step": True,
+        "symbol.unknown_orders": 0, "symbol.external_orders": 0,
     } | {name.replace("__", "."): value for name, value in facts.items()}  # fmt: skip
     strategy = book.strategy(STRATEGY)
     values = tuple(known[name] for name in strategy.fact_names)
@@ -265,7 +266,7 @@ def test_one_count_too_many(compiled: CompiledBook) -> None:
     flips = flips_of(situation(compiled, today__entries=1))
     assert flips.against == ("MAX_TRADES_REACHED",)
     assert named(flips) == {"today.entries": 0, "max_trades_per_day": 2}
-    assert not flips.unchecked
+    assert flips.unchecked == ("SAME_ORDER_AGAIN",)  # orders before this one are not in the record
 
 
 def test_checks_that_an_older_record_cannot_answer_are_told(compiled: CompiledBook) -> None:
@@ -330,6 +331,50 @@ def test_a_refused_order_is_flipped_by_what_refused_it(compiled: CompiledBook) -
     assert flips.changes[0].before_text == "HALTED"
 
 
+def refused_by(compiled: CompiledBook, code: str, **facts: Any) -> Situation:
+    """An order that one check refused."""
+    bit = [rule.code for rule in compiled.rules.entry_checks.conditions].index(code)
+    now = situation(compiled, REFUSED, **facts)
+    return Situation(now.decision._replace(checks=1 << bit), compiled, now.given)
+
+
+@pytest.mark.parametrize(
+    ("code", "fact", "refusing", "passing"),
+    [
+        ("NOT_IN_STEP", "desk.is_in_step", False, True),
+        ("OUTCOME_UNKNOWN", "symbol.unknown_orders", 1, 0),
+        ("EXTERNAL_ORDER", "symbol.external_orders", 2, 0),
+    ],
+)
+def test_what_the_broker_left_open_is_what_would_have_to_change(
+    compiled: CompiledBook, code: str, fact: str, refusing: Any, passing: Any
+) -> None:
+    flips = flips_of(refused_by(compiled, code, **{fact.replace(".", "__"): refusing}))
+    assert flips.against == (code,)
+    assert named(flips) == {fact: passing}
+    assert not flips.unchecked
+
+
+def test_what_the_record_does_not_hold_is_not_guessed(compiled: CompiledBook) -> None:
+    """When the same order was made before stands in no record: nothing is promised of it."""
+    now = refused_by(compiled, "SAME_ORDER_AGAIN")
+    flips = flips_of(now)
+    assert flips.is_sound
+    assert flips.against == ("SAME_ORDER_AGAIN",)
+    assert not flips.changes
+    assert not flips.together
+    assert now.outcome() == REFUSED
+    other_size = now.changed("bar.close", 594.0)
+    assert other_size.values["order.qty"] != now.values["order.qty"]
+    assert other_size.outcome() == UNCERTAIN
+    bar = BarClosed(AT, "SPY", AT - NS_PER_MINUTE, 595.0, 595.0, 595.0, 595.0, 1000.0)
+    told = explain_decision(1, bar, now.decision, (), compiled)
+    (checks,) = [group for group in told.groups if group.name == "checks"]
+    (same,) = [each for each in checks.conditions if each.code == "SAME_ORDER_AGAIN"]
+    shown = {each.name: each.text for each in same.values}
+    assert shown["order.since_same"] == "not in the record"
+
+
 def test_a_protection_that_trips_now_names_how_far_its_fact_is(compiled: CompiledBook) -> None:
     now = situation(compiled, tripped=("daily_loss_limit",), desk__pnl=-10.4)
     flips = flips_of(now)
@@ -355,11 +400,11 @@ def test_a_check_that_nobody_asked_counts_too(compiled: CompiledBook) -> None:
     assert together == {"today.entries": 0, "bar.close": 598.19, "symbol.working_orders": 0}
 
 
-def test_a_halted_desk_needs_two_changes_to_exit(compiled: CompiledBook) -> None:
+def test_a_frozen_desk_needs_two_changes_to_exit(compiled: CompiledBook) -> None:
     states = [item.name for item in compiled.rules.desk_machine.states]
     held = situation(
         compiled, position__is_open=True, position__entry_price=595.5,
-        desk__state=states.index("HALTED"),
+        desk__state=states.index("FROZEN"),
     )  # fmt: skip
     flips = flips_of(held)
     assert not flips.changes

@@ -447,6 +447,7 @@ def test_pages_that_were_just_written_are_not_stale(book, pages, tmp_path: Path)
     assert all(b"\r" not in path.read_bytes() for path in written)
 
 
+@pytest.mark.case(148)
 def test_stale_pages_are_named_with_their_first_difference(book, tmp_path: Path) -> None:
     write_pages(book, tmp_path)
     (tmp_path / "diagrams/desk.svg").unlink()

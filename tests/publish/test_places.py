@@ -1,8 +1,7 @@
 """Every statement on a generated page leads to its place: a line of a rule file, or of the program.
 
-A row of a table and an item of a list hold a place themselves. A section with prose of its own
-holds one in that prose. Nothing is left out but the lines of a rule file that a page shows as
-they are, and examples in fences.
+A row of a table, an item of a list and a paragraph of prose hold a place themselves. Nothing is
+left out but the lines of a rule file that a page shows as they are, and examples in fences.
 """
 
 from __future__ import annotations
@@ -21,9 +20,11 @@ from mqd.cli.commands import application
 from mqd.cli.describe import described
 from mqd.publish.evidence import certain_records
 from mqd.publish.pages import render_pages, stale_pages, write_pages
+from mqd.publish.promises import every_promise
 from mqd.publish.rulefiles import MARK, read_sources
 
 ROOT = Path(__file__).resolve().parents[2]
+TEMPLATES = ROOT / "mqd" / "publish" / "templates"
 LINK = re.compile(r"\]\((?:\.\./)*rules/\S+\.yaml\.md#line-(\d+)\)")
 PLAIN = re.compile(r"`([\w./-]+\.(?:yaml|py|json|j2)):(\d+)`")
 NAMED = re.compile(r"`([\w./-]+\.(?:yaml|py|json|j2))(?::(\d+))?`")
@@ -31,30 +32,35 @@ ITEM = re.compile(r" *([-*+]|[0-9]+[.)]) ")
 FENCED = re.compile(r"^```.*?^```$|^<pre>.*?^</pre>$", re.MULTILINE | re.DOTALL)
 
 
-class Section(NamedTuple):
-    """One heading of a page, its prose, and its rows and items."""
+NO_PROSE = re.compile(r'#.*|!\[.*|<a id="[^"]+"></a>|\|--.*|')
+CODED_LINK = re.compile(
+    r"(?:`([^`]+)`(?: may be [^`|]*`\w+`)?|\*\*([^*]+)\*\*)(?: \([^()|]*\))*"
+    r"(?:<br>| \()\[line&nbsp;\d+\]\((?:\.\./)*(rules/[^)#]+\.yaml)\.md#line-(\d+)\)"
+)
+NAMED_LINK = re.compile(r"\[`([^`]+)`\]\((?:\.\./)*(rules/[^)#]+\.yaml)\.md#line-(\d+)\)")
 
-    title: str
-    prose: list[str]
-    statements: list[str]
+
+class Statement(NamedTuple):
+    """A row, an item, or a paragraph: lines of prose with no empty one between."""
+
+    text: str
+    is_prose: bool = False
 
 
-def sections(page: str) -> Iterator[Section]:
-    """The sections of a page in Markdown, in their order."""
-    found = Section("", [], [])
-    lines = FENCED.sub("", page).splitlines()
+def statements(page: str) -> Iterator[Statement]:
+    """What a page in Markdown says, in its order."""
+    prose: list[str] = []
+    lines = [*FENCED.sub("\n", page).splitlines(), ""]
     for line, after in zip(lines, [*lines[1:], ""], strict=True):
-        if line.startswith("#"):
-            yield found
-            found = Section(line, [], [])
-        elif ITEM.match(line):
-            found.statements.append(line)
-        elif line.startswith("|"):
-            if not line.startswith("|--") and not after.startswith("|--"):
-                found.statements.append(line)
-        elif line and not line.startswith("![") and not re.fullmatch(r'<a id="[^"]+"></a>', line):
-            found.prose.append(line)
-    yield found
+        is_row, is_item = line.startswith("|"), ITEM.match(line)
+        if not (is_row or is_item or NO_PROSE.fullmatch(line)):
+            prose.append(line)
+            continue
+        if prose:
+            yield Statement("\n".join(prose), is_prose=True)
+            prose = []
+        if is_item or (is_row and not line.startswith("|--") and not after.startswith("|--")):
+            yield Statement(line)
 
 
 def places(text: str) -> list[str]:
@@ -62,13 +68,29 @@ def places(text: str) -> list[str]:
 
 
 def without_place(page: str) -> list[str]:
-    """The statements of a page that lead nowhere, and the sections whose prose does not."""
-    missing = []
-    for section in sections(page):
-        missing += [line for line in section.statements if not places(line)]
-        if section.prose and not places("\n".join(section.prose)):
-            missing.append(f"{section.title}: {section.prose[0]}")
-    return missing
+    """The statements of a page that lead nowhere."""
+    return [found.text for found in statements(page) if not places(found.text)]
+
+
+def astray(page: str) -> list[str]:
+    """The links of a page whose rule does not stand on the line that they lead to."""
+    found = [(one or other, file, line) for one, other, file, line in CODED_LINK.findall(page)]
+    found += NAMED_LINK.findall(page)
+    return [
+        f"{name}: {file}:{line}" for name, file, line in found if not _stands(name, file, int(line))
+    ]
+
+
+def _stands(name: str, file: str, number: int) -> bool:
+    """Whether a line holds the rule's own word; a place is its line, a file's name its first."""
+    line = (ROOT / file).read_text("utf-8").splitlines()[number - 1]
+    path, _, word = name.partition("#")
+    if re.fullmatch(r"rules/\S+\.yaml:\d+", name):
+        return name == f"{file}:{number}"
+    if path.endswith(".yaml"):
+        return file == f"rules/{path}" and ((word in line) if word else number == 1)
+    word = name.rpartition(".")[2] if re.fullmatch(r"[\w.]+\.[a-z_]+", name) else name
+    return re.search(rf"(?<!\w){re.escape(word)}(?!\w)", line) is not None
 
 
 @pytest.fixture(scope="module")
@@ -83,10 +105,57 @@ def published(book) -> dict[str, str]:
 def test_every_statement_leads_to_a_place(published) -> None:
     found = {name: missing for name, page in published.items() if (missing := without_place(page))}
     assert not found
-    statements = [each for page in published.values() for part in sections(page) for each in
-                  part.statements]  # fmt: skip
+    said = [each for page in published.values() for each in statements(page)]
     assert len(published) > 15
-    assert len(statements) > 400
+    assert sum(each.is_prose for each in said) > 400
+    assert len(said) > 1000
+
+
+def test_a_rule_stands_on_the_line_that_its_name_leads_to(published) -> None:
+    pages = {name: page for name, page in published.items() if not name.startswith("rules/")}
+    assert not [(name, found) for name, page in pages.items() for found in astray(page)]
+    whole = "\n".join(pages.values())
+    assert len(CODED_LINK.findall(whole)) > 300
+    assert len(NAMED_LINK.findall(whole)) > 200
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "| `STOP_LOSS_MISSING`<br>[line&nbsp;1](rules/orders/checks.yaml.md#line-1) |",
+        "| **OL-90**<br>[line&nbsp;2](rules/orders/lifecycle.yaml.md#line-2) |",
+        "| `FILLED` (terminal)<br>[line&nbsp;2](rules/orders/lifecycle.yaml.md#line-2) |",
+        "- by `OL-90` ([line&nbsp;2](rules/orders/lifecycle.yaml.md#line-2))",
+        "`exit_ttl` may be 1m to 1h `duration` ([line&nbsp;2](rules/limits/desk.yaml.md#line-2))",
+        "- [`OL-90`](rules/orders/lifecycle.yaml.md#line-2)",
+        "[`orders/lifecycle.yaml#OL-90`](rules/orders/lifecycle.yaml.md#line-2)",
+        "[`orders/lifecycle.yaml#OL-90`](../rules/orders/lifecycle.yaml.md#line-2)",
+        "[`rules/orders/lifecycle.yaml:3`](rules/orders/lifecycle.yaml.md#line-2)",
+    ],
+)
+def test_a_rule_that_stands_elsewhere_is_seen(link: str) -> None:
+    assert len(astray(link)) == 1
+
+
+def test_words_of_a_page_lead_to_their_own_line_of_a_template(published) -> None:
+    """The literal words of that line, between what it fills in, stand in the paragraph."""
+    seen = set()
+    for page in published.values():
+        for found in statements(page):
+            for file, number in re.findall(r"`([\w./-]+\.j2):(\d+)`", found.text):
+                text = (TEMPLATES / file).read_text("utf-8").splitlines()[int(number) - 1]
+                words = [part.strip() for part in re.split(r"{%.*?%}|{{.*?}}", text)]
+                assert all(part in found.text for part in words), (file, number)
+                assert any(len(part) > 10 for part in words), (file, number)
+                seen.add(file)
+    assert len(seen) > 10
+
+
+@pytest.mark.parametrize("promise", list(every_promise()), ids=lambda promise: promise.code)
+def test_a_promise_leads_to_what_keeps_it(promise) -> None:
+    file, _, number = promise.place.partition(":")
+    line = (ROOT / file).read_text("utf-8").splitlines()[int(number) - 1]
+    assert re.search(rf"(class|def) {promise.name}\b|^{promise.name}\b", line)
 
 
 def test_the_pages_of_a_new_desk_do_so_too(tmp_path: Path) -> None:
@@ -110,8 +179,11 @@ def test_a_bare_desk_has_no_page_that_says_things_from_nowhere(book, pages) -> N
 @pytest.mark.parametrize(
     ("page", "missing"),
     [
-        ("## A\n\nProse from nowhere.\n", ["## A: Prose from nowhere."]),
+        ("## A\n\nProse from nowhere.\n", ["Prose from nowhere."]),
         ("## A\n\nProse. From `mqd/ground/units.py:40`.\n", []),
+        ("## A\n\nFrom `a.yaml:1`.\n\nAnd on.\n", ["And on."]),
+        ("## A\n\nFrom `a.yaml:1`.\nAnd on.\n", []),
+        ("What is said:\n\n```text\nthis\n```\n\n`a.yaml:1`\n", ["What is said:"]),
         ("| A |\n|---|\n| a row |\n", ["| a row |"]),
         ("| A |\n|---|\n| a row<br>`units.py:40` |\n", []),
         ("From `a.yaml:1`.\n\n- an item\n", ["- an item"]),
@@ -133,6 +205,8 @@ def test_every_place_is_there(published) -> None:
     for name, page in published.items():
         known: dict[str, Path] = {}
         for file, line in re.findall(NAMED, FENCED.sub("", page)):
+            if file.endswith(".j2"):
+                continue  # looked at above
             path = ROOT / ("docs" if file.startswith("evidence/") else "") / file
             if "/" in file and path.is_file():
                 known[path.name] = path
@@ -147,12 +221,16 @@ def test_every_place_is_there(published) -> None:
 def test_a_word_of_the_program_leads_to_the_line_that_declares_it(published) -> None:
     page = published["glossary.md"]
     rows = re.findall(
-        r"^\| (?:<a [^>]+></a>)?`([\w.]+)`<br>.*?`(facts|events|units|measures)\.py:(\d+)`",
+        r"^\| (?:<a [^>]+></a>)?`([\w.]+)`<br>.*?`(facts|trading|watching|auditing|events|units"
+        r"|measures)\.py:(\d+)`",
         page,
         flags=re.MULTILINE,
     )
     files = {
         "facts": "mqd/rules/words/facts.py",
+        "trading": "mqd/rules/words/trading.py",
+        "watching": "mqd/rules/words/watching.py",
+        "auditing": "mqd/rules/words/auditing.py",
         "events": "mqd/rules/words/events.py",
         "units": "mqd/ground/units.py",
         "measures": "mqd/rules/compile/measures.py",

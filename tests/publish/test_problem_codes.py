@@ -190,8 +190,9 @@ def test_examples_that_are_none_are_refused(text: str, words: str) -> None:
 
 def test_an_example_is_read_whole() -> None:
     found = read_examples(f"{ENTRY}  times: 3\n  also: [YAML_SYNTAX]\n", "a.yaml")
+    lines = {"file": 2, "wrong": 3, "right": 5, "times": 7, "also": 8}
     assert found == {
         "YAML_TAB": Example(
-            "YAML_TAB", 1, "a.yaml", "a\n", "b\n", "", times=3, also=("YAML_SYNTAX",)
+            "YAML_TAB", lines, "a.yaml", "a\n", "b\n", "", times=3, also=("YAML_SYNTAX",)
         )
     }

@@ -20,7 +20,7 @@ from mqd.publish.enumerated import meanings
 from mqd.publish.exercised import exercised_rules
 from mqd.publish.pages import render_pages, stale_pages, write_pages
 from mqd.publish.rulefiles import read_sources
-from mqd.publish.uses import conditions, uses
+from mqd.publish.uses import uses
 from mqd.rules.compile.measures import FUNCTIONS
 from mqd.rules.words.facts import ENTRY_QTY, FACTS
 
@@ -76,9 +76,9 @@ def _again(book) -> dict[str, str]:
 
 def test_every_reason_not_to_trade_is_on_its_page(book, pages) -> None:
     page = pages["no-trade.md"]
-    exits = {rule.place for rule in book.exit_checks.conditions}
-    exits |= {rule.place for item in book.strategies for rule in item.exits}
-    wanted = [rule for rule in conditions(book) if rule.place not in exits]
+    wanted = [*book.sets_aside.conditions, *book.blocks_entries.conditions]
+    wanted += [*book.entry_checks.conditions, *(each.trips_when for each in book.protections)]
+    wanted += [rule for strategy in book.strategies for rule in strategy.no_trade]
     assert len(wanted) > 25
     for rule in wanted:
         line = f"#line-{rule.place.line})"
@@ -196,8 +196,14 @@ def test_rules_without_assumptions_say_so(book) -> None:
         exit_checks=bare(book.exit_checks),
         order_machine=bare(book.order_machine),
         desk_machine=bare(book.desk_machine),
+        order_watch=bare(book.order_watch),
+        position_watch=bare(book.position_watch),
+        desk_watch=bare(book.desk_watch),
+        reconciliation=bare(book.reconciliation),
+        invariants=tuple(map(bare, book.invariants)),
+        broker_words=bare(book.broker_words),
     )
-    assert "These rules name no assumption." in _again(plain)["assumptions.md"]
+    assert "These rules name no assumption (" in _again(plain)["assumptions.md"]
 
 
 def test_an_expected_unreachable_condition_says_so_wherever_it_stands(edited) -> None:
@@ -286,7 +292,7 @@ late:
   specification: It says one thing.
   problem: That loses money.
   instead: The desk does another.
-  where: [orders/lifecycle.yaml#OL-90, orders/checks.yaml, mqd.engine.ledger]
+  where: [orders/lifecycle.yaml#OL-90, orders/checks.yaml, mqd.engine.ledger#book]
 """
 
 
@@ -297,7 +303,10 @@ def test_a_deviation_names_its_rule_and_its_module(book) -> None:
     line = book.order_machine.row("OL-90").place.line
     assert f"[`orders/lifecycle.yaml#OL-90`](rules/orders/lifecycle.yaml.md#line-{line})" in page
     assert "[`orders/checks.yaml`](rules/orders/checks.yaml.md#line-1)" in page
-    assert "`mqd/engine/ledger.py:1` (told in `docs/deviations.yaml:1`)" in page
+    file, number = found.where[2].declared.split(":")
+    assert "def book(" in (ROOT / file).read_text("utf-8").splitlines()[int(number) - 1]
+    assert f"`{file}:{number}` (`deviations.yaml:6`)" in page
+    assert "It says one thing. (`deviations.yaml:3`)" in page
     for sentence in ("It says one thing.", "That loses money.", "The desk does another."):
         assert sentence in page
 
@@ -306,8 +315,10 @@ def test_a_deviation_names_its_rule_and_its_module(book) -> None:
     ("old", "new", "message"),
     [
         ("OL-90", "OL-99", "there is no rule, rule file or module orders/lifecycle.yaml#OL-99"),
-        ("mqd.engine.ledger", "mqd.engine.gone", "module mqd.engine.gone"),
+        ("mqd.engine.ledger#book", "mqd.engine.gone", "module mqd.engine.gone"),
         ("mqd.engine.ledger", "os", "module os"),
+        ("#book", "", "mqd.engine.ledger declares no such thing"),
+        ("#book", "#gone", "mqd.engine.ledger declares no gone"),
         ("  problem: That loses money.\n", "", "late needs title, "),
         ("It says one thing.", "[a, b]", "late needs a sentence each"),
         ("late:", "late: [", "d.yaml:"),

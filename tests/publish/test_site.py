@@ -139,8 +139,9 @@ def test_a_browser_draws_both_diagrams(site, browser) -> None:
 @pytest.mark.parametrize(
     "page",
     [
-        "EXECUTION_INVARIANTS.html", "assumptions.html", "command-line.html", "deviations.html",
-        "glossary.html", "index.html", "limits.html", "no-trade.html", "tests.html",
+        "EXECUTION_INVARIANTS.html", "assumptions.html", "cases.html", "command-line.html",
+        "deviations.html", "glossary.html", "index.html", "limits.html", "no-trade.html",
+        "proofs.html", "tests.html",
         "rules/orders/checks.yaml.html", "strategies/vwap_micro_mean_reversion.html",
     ],
 )  # fmt: skip

@@ -271,10 +271,14 @@ def every_answer_is_tried(compiled: CompiledStrategy, mask: Any, exits: Any, lot
 # -- checks with enumerations -------------------------------------------------------------------
 
 Facts: dict[str, Any] = {
-    "symbol": namedtuple("symbol", "working_orders position_qty"),  # noqa: PYI024  # numba knows these
-    "desk": namedtuple("desk", "state_code profile_code open_positions orders_today"),  # noqa: PYI024  # as above
+    "symbol": namedtuple(  # noqa: PYI024  # numba knows these
+        "symbol", "working_orders position_qty unknown_orders external_orders"
+    ),
+    "desk": namedtuple(  # noqa: PYI024  # as above
+        "desk", "state_code profile_code open_positions orders_today is_in_step"
+    ),
     "strategy": namedtuple("strategy", "enabled working_exits"),  # noqa: PYI024  # as above
-    "order": namedtuple("order", "qty price stop_loss"),  # noqa: PYI024  # as above
+    "order": namedtuple("order", "qty price stop_loss since_same_s"),  # noqa: PYI024  # as above
 }
 
 
@@ -282,19 +286,23 @@ Facts: dict[str, Any] = {
 def test_a_set_of_checks_means_the_same_to_numba(folder, name: str) -> None:
     numba = pytest.importorskip("numba", reason="numba is the research extra")
     enumerated = "desk.state in [HALTED, REDUCING] and desk.profile not in [backtest, samples]"
-    folder.replace("orders/checks.yaml", "desk.state == HALTED", enumerated)
+    folder.replace("orders/checks.yaml", "desk.state == FROZEN", enumerated)
     book = compile_book(folder.report().book)
     checks: CompiledSet = getattr(book, name)
     fast = numba.njit(checks.evaluate)
     chance = np.random.default_rng(3)
     seen = 0
     for _ in range(20_000):
-        symbol = Facts["symbol"](int(chance.integers(2)), float(chance.choice([0.0, 1e-10, 0.5])))
-        desk = Facts["desk"](*(int(chance.integers(n)) for n in (3, 5, 3, 42)))
+        working, unknown, external = (int(chance.integers(2)) for _ in range(3))
+        held = float(chance.choice([0.0, 1e-10, 0.5]))
+        symbol = Facts["symbol"](working, held, unknown, external)
+        counts = (int(chance.integers(n)) for n in (5, 5, 3, 42))
+        desk = Facts["desk"](*counts, bool(chance.integers(2)))
         price = float(chance.choice([1.0, 450.0, 500.0, 1e299]))
         stop = float(chance.choice([math.nan, math.inf, price, price - 1e-6, price - 1.0]))
         qty = float(chance.choice([0.0, -1.0, 1e-10, 2.0, 1000.0, 1000.001, 1e200]))
-        order = Facts["order"](qty, price, stop)
+        since_same = float(chance.choice([0.0, 29.9, 30.0, 1e6, math.inf]))
+        order = Facts["order"](qty, price, stop, since_same)
         strategy = Facts["strategy"](bool(chance.integers(2)), int(chance.integers(2)))
         mask = checks.evaluate(None, symbol, None, desk, strategy, order)
         assert fast(None, symbol, None, desk, strategy, order) == mask, (symbol, desk, order)

@@ -277,7 +277,11 @@ def test_the_canonical_text_gives_an_equal_book(folder, changes: Changes) -> Non
 
 
 def sources(compiled: CompiledBook) -> list[str]:
-    names = ("sets_aside", "blocks_entries", "entry_checks", "exit_checks", "protections")
+    names = (
+        "sets_aside", "blocks_entries", "entry_checks", "exit_checks", "protections",
+        "order_watch", "position_watch", "desk_watch", "drift_tolerates", "drift_refuses",
+        "invariants",
+    )  # fmt: skip
     found = [strategy.source for strategy in compiled.strategies]
     found += [str(strategy.constants) for strategy in compiled.strategies]
     return found + [getattr(compiled, name).source for name in names]

@@ -297,8 +297,14 @@ GOLDEN = {
     "EXTENDED_HOURS": "The bar lies outside the regular session.",
     "SESSION_INCOMPLETE": "The session's first bar is missing, and the profile is paper or live.",
     "DESK_NOT_ACTIVE": "The desk is not ACTIVE.",
+    "NOT_IN_STEP": "The desk is not in step with the broker.",
     "STRATEGY_NOT_ENABLED": "The strategy is not enabled.",
     "ORDER_WORKING": "The symbol's working orders are more than 0.",
+    "OUTCOME_UNKNOWN": "The symbol's orders of unknown outcome are more than 0.",
+    "EXTERNAL_ORDER": "The symbol's external orders are more than 0.",
+    "SAME_ORDER_AGAIN":
+        "The time since the same order was made is known, and is less than 30 seconds "
+        "(`limits.same_order_window`).",
     "POSITION_OPEN": "The shares held of the symbol are not 0.",
     "MAX_OPEN_POSITIONS":
         "The desk's open positions are 1 (`limits.max_open_positions`) or more.",
@@ -312,8 +318,104 @@ GOLDEN = {
         "The planned stop is known, and is at or above the order's price.",
     "ORDER_COUNT_REACHED":
         "The desk's orders today are 40 (`limits.max_orders_per_session`) or more.",
-    "DESK_HALTED": "The desk is HALTED.",
+    "DESK_FROZEN": "The desk is FROZEN.",
     "EXIT_WORKING": "The working exits are more than 0.",
+    "ENTRY_ASKED_BACK":
+        "The order's role is entry, and the order is not PENDING_CANCEL, and the desk is "
+        "HALTED, FLATTENING or FROZEN.",
+    "EXIT_TOO_LARGE":
+        "The order's role is exit, and the order is not PENDING_CANCEL, and the shares of the "
+        "exit beyond what is held are more than 0.",
+    "CANCEL_NOT_TAKEN":
+        "The order is PENDING_CANCEL, and the broker provably did not take the order, and the"
+        " silence about the order is 2 seconds (`limits.send_again_after`) or more, and the "
+        "times it was asked back are fewer than 5 (`limits.most_sends`).",
+    "CANCEL_REFUSED":
+        "The order is PENDING_CANCEL, and the broker provably did not take the order, and the"
+        " times it was asked back are 5 (`limits.most_sends`) or more.",
+    "ENTRY_NOT_TAKEN":
+        "The order's role is entry, and the order is PENDING, and the broker provably did not "
+        "take the order, and the desk is ACTIVE, and the silence about the order is 2 seconds "
+        "(`limits.send_again_after`) or more, and the times the order was sent are fewer than "
+        "5 (`limits.most_sends`).",
+    "EXIT_NOT_TAKEN":
+        "The order's role is exit, and the order is PENDING, and the broker provably did not "
+        "take the order, and the desk is not FROZEN, and the silence about the order is 2 "
+        "seconds (`limits.send_again_after`) or more, and the times the order was sent are "
+        "fewer than 5 (`limits.most_sends`).",
+    "EXIT_UNPROVED":
+        "The order's role is exit, and the order is UNKNOWN, and the desk is not FROZEN, and "
+        "the silence about the order is 2 seconds (`limits.send_again_after`) or more, and the"
+        " times the order was sent are fewer than 5 (`limits.most_sends`).",
+    "STILL_UNKNOWN":
+        "The order is UNKNOWN, and the silence about the order is 10 seconds "
+        "(`limits.settle_window`) or more, and the order's look-ups are fewer than 5 "
+        "(`limits.most_look_ups`).",
+    "UNCONFIRMED":
+        "The order is PENDING, and the silence about the order is 10 seconds "
+        "(`limits.settle_window`) or more, and the order's look-ups are fewer than 5 "
+        "(`limits.most_look_ups`).",
+    "CANCEL_UNANSWERED":
+        "The order is PENDING_CANCEL, and the silence about the order is 10 seconds "
+        "(`limits.cancel_patience`) or more, and the order's look-ups are fewer than 5 "
+        "(`limits.most_look_ups`).",
+    "UNPROVED": "The order's look-ups are 5 (`limits.most_look_ups`) or more.",
+    "ENTRY_TOO_OLD":
+        "The order's role is entry, and the order is SUBMITTED or PARTIALLY_FILLED, and the "
+        "order's age is 10 minutes (`limits.entry_ttl`) or more.",
+    "EXIT_TOO_OLD":
+        "The order's role is exit, and the order is SUBMITTED or PARTIALLY_FILLED, and the "
+        "order's age is 2 minutes (`limits.exit_ttl`) or more, and the desk is not FROZEN.",
+    "CLOSE_ORDERED":
+        "The desk is FLATTENING, and the session is open, and the position was opened by this "
+        "desk, and the position's working exits are 0, and (the position's exit attempts are "
+        "0, or the time since the last exit attempt is 5 seconds (`limits.exit_again_after`) "
+        "or more).",
+    "EXIT_ENDED_SHORT":
+        "The position's exit attempts are more than 0, and are fewer than 3 "
+        "(`limits.most_exit_attempts`), and the position's working exits are 0, and the time "
+        "since the last exit attempt is 5 seconds (`limits.exit_again_after`) or more, and the"
+        " session is open, and the desk is not FROZEN.",
+    "EXIT_ATTEMPTS_SPENT":
+        "The position's exit attempts are 3 (`limits.most_exit_attempts`) or more, and the "
+        "position's working exits are 0.",
+    "NOT_WATCHED":
+        "The session is open, and the position was opened by this desk, and the time since its"
+        " exits were looked at is 3 minutes (`limits.longest_unwatched`) or more.",
+    "SNAPSHOT_DUE":
+        "A comparison with the broker is due, and the desk does not wait for a snapshot.",
+    "SNAPSHOT_UNANSWERED":
+        "The desk waits for a snapshot, and the time since the last snapshot was asked for is "
+        "30 seconds (`limits.snapshot_patience`) or more.",
+    "OUT_OF_STEP":
+        "The desk is not in step with the broker, and the desk does not wait for a snapshot, "
+        "and the time since the last snapshot was asked for is 5 seconds "
+        "(`limits.compare_again_after`) or more.",
+    "SNAPSHOT_TIMER":
+        "The session is open, and the profile is not backtest, and the desk does not wait for "
+        "a snapshot, and the time since the last snapshot was asked for is 5 minutes "
+        "(`limits.reconcile_every`) or more.",
+    "SMALL":
+        "The difference in shares is at or below 0.001 shares (`limits.share_tolerance`), and "
+        "the difference as a share of the larger side is at or below 5 % "
+        "(`limits.max_position_drift`), and (the difference in money is not known, or is at or"
+        " below 1 USD (`limits.value_tolerance_usd`)).",
+    "POSITIONS_MISSING":
+        "The positions that one side lacks are more than 3 (`limits.max_missing_positions`).",
+    "DRIFT_TOO_LARGE":
+        "The largest difference as a share of the larger side is above 5 % "
+        "(`limits.max_position_drift`).",
+    "STOPPED_IS_STOPPED": "The entries sent while the desk opens nothing are 0.",
+    "ORDER_SENT_IS_KNOWN": "The orders sent that the desk does not know are 0.",
+    "FILLS_ARE_EXECUTIONS":
+        "The largest gap between an order's fills and its executions is 0 shares.",
+    "WORKING_IS_NOT_ENDED": "The orders that wrongly count as working or as ended are 0.",
+    "ONE_ENTRY_A_SYMBOL": "The entries that work on one symbol at once are 1 or fewer.",
+    "POSITION_IS_ITS_EXECUTIONS":
+        "The largest gap between a position and its executions is 0 shares.",
+    "PNL_IS_ITS_EXECUTIONS": "The gap between the booked P&L and the executions is 0 USD.",
+    "EXITS_WITHIN_POSITION": "The shares that working exits may sell beyond what is held are 0.",
+    "POSITION_LOOKED_AFTER": "The positions that nothing looks after are 0.",
     "daily_loss_limit":
         "The desk's P&L of the session is at or below minus 10 USD (`limits.daily_loss_usd`).",
     "time_window": "The exchange time is outside 10:00-11:30 (`limits.entry_window`).",
@@ -332,6 +434,11 @@ def test_every_shipped_condition_reads_well() -> None:
     said = {rule.code: own.sentence(rule.when) for rule in (*strategy.no_trade, *strategy.exits)}
     for rules in (book.sets_aside, book.blocks_entries, book.entry_checks, book.exit_checks):
         said |= {rule.code: desk.sentence(rule.when) for rule in rules.conditions}
+    for watch in (book.order_watch, book.position_watch, book.desk_watch):
+        said |= {rule.code: desk.sentence(rule.when) for rule in watch.conditions}
+    compared = (*book.reconciliation.tolerates, *book.reconciliation.refuses)
+    always = (rule for rules in book.invariants for rule in rules.always)
+    said |= {rule.code: desk.sentence(rule.when) for rule in (*compared, *always)}
     said |= {item.id: desk.sentence(item.trips_when.when) for item in book.protections}
     guarded = [row for row in (*book.order_machine.rows, *book.desk_machine.rows) if row.when]
     said |= {row.id: desk.sentence(row.when) for row in guarded if row.when}

@@ -78,6 +78,7 @@ def report_again() -> Report:
 
 
 @EVERY_CASE
+@pytest.mark.case(147)
 def test_every_message_names_the_place_the_problem_and_the_mend(case: Path) -> None:
     for problem in report_of(case).problems:
         text = problem.to_text()

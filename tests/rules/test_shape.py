@@ -176,7 +176,7 @@ WRONG = [
     # text, code, line, column, rule, what the message or the hint says
     ("stratgy: x\nthesis: TH-001\n", "SHAPE_UNKNOWN_KIND", 1, 1, "", "mean `strategy`?"),
     (f"{HEADER}mashine: x\n", "SHAPE_UNKNOWN_KIND", 6, 1, "", "mean `machine`?"),
-    ("title: x\n", "SHAPE_UNKNOWN_KIND", 1, 1, "", "known here: checks, data"),
+    ("title: x\n", "SHAPE_UNKNOWN_KIND", 1, 1, "", "known here: broker, checks"),
     ("{}", "SHAPE_UNKNOWN_KIND", 1, 1, "", "empty"),
     (THESIS.replace("claim", "clame"), "SHAPE_UNKNOWN_KEY", 7, 1, "TH-001", "mean `claim`?"),
     (THESIS + "size: 1\n", "SHAPE_UNKNOWN_KEY", 11, 1, "TH-001", "`size` is not a key of this th"),
@@ -332,7 +332,7 @@ def test_problems_are_capped(entry: str) -> None:
 
 KEYED = {
     "params", "measures", "values", "no_trade", "exits", "entries", "states", "sets_aside",
-    "blocks_entries",
+    "blocks_entries", "rows", "tolerates", "refuses", "always",
 }  # fmt: skip
 CHOICES = {
     "status", "timeframe", "side", "type", "round", "over", "unit", "scope", "blocks", "for",

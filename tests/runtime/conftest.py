@@ -2,77 +2,138 @@
 
 from __future__ import annotations
 
+import os
 import shutil
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 from functools import cache
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
-from mqd.brokers.simulated import SimulatedBroker, SimulationSettings, reply_key
+from mqd.app.proofs import FILE, record_proof
+from mqd.app.run import start as start_desk
+from mqd.brokers.simulated import SimulatedBroker, SimulationSettings
 from mqd.engine.core import Engine
 from mqd.engine.state import DeskState
 from mqd.feeds.calendar import ExchangeCalendar
 from mqd.feeds.recorded import RecordedFeed, read_bars
 from mqd.ground.canonical import encode
 from mqd.ground.times import NS_PER_MINUTE, iso_utc, parse_iso
-from mqd.model.decision import Outcome, outcome_record
-from mqd.model.event import DeskStarted, Event, to_record
+from mqd.model.command import Command, SubmitOrder
+from mqd.model.decision import Outcome
+from mqd.model.event import BarClosed, DeskStarted, Event, OperatorActed
+from mqd.ports.broker import Broker
 from mqd.rules.book import RuleBook
 from mqd.rules.changes import Changes
 from mqd.rules.compile.book import compile_book
 from mqd.rules.validate import load_rules
 from mqd.runtime.desk import Desk
 from mqd.runtime.loop import Loop
-from mqd.runtime.replay import Recovered, recover
+from mqd.runtime.recovery import Recovered, recover
 from mqd.store.memory import MemoryJournal
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT.parent / "shared" / "data"
 STRATEGY_FILE = "strategies/vwap_micro_mean_reversion.yaml"
+AFTER_COMMIT_TO_SEND = "after commit, with commands to send"
 Pair = tuple[Event, Outcome]
 
 
-class KeptJournal(MemoryJournal):
-    """A journal in memory that also keeps what it was given, so that a part of it can be made."""
+def _nothing(where: str) -> None:
+    """What happens at a point where nothing does."""
 
-    def __init__(self) -> None:
+
+class KeptJournal(MemoryJournal):
+    """A journal in memory that also keeps what it was given, so that a part of it can be made.
+
+    `passes` is called before and after it does its work, and may end or fail the call there.
+    """
+
+    def __init__(self, passes: Callable[[str], None] = _nothing) -> None:
         super().__init__()
         self.pairs: list[Pair] = []
+        self.passes = passes
+
+    def append(self, event: Event) -> int:
+        self.passes("before append")
+        seq = super().append(event)
+        self.passes("after append")
+        return seq
 
     def commit(self, seq: int, outcome: Outcome) -> None:
+        self.passes("before commit")
         event = self._writer.in_hand
         super().commit(seq, outcome)
         assert event is not None
         self.pairs.append((event, outcome))
+        self.passes(AFTER_COMMIT_TO_SEND if outcome.commands else "after commit")
 
     def until(self, count: int, *, opened: bool = False) -> KeptJournal:
         """The journal a crash left after `count` events; `opened`: in the midst of the next."""
+        return self._left(self.pairs[:count], self.pairs[count][0] if opened else None)
+
+    def left(self) -> KeptJournal:
+        """What the next process finds, if this one ends here."""
+        return self._left(self.pairs, self._writer.in_hand)
+
+    def _left(self, pairs: list[Pair], in_hand: Event | None) -> KeptJournal:
         part = KeptJournal()
         part._rules = dict(self._rules)
-        for event, outcome in self.pairs[:count]:
+        for event, outcome in pairs:
             part.commit(part.append(event), outcome)
-        if opened:
-            part.append(self.pairs[count][0])
+        if in_hand is not None:
+            part.append(in_hand)
             part.flush()
             part._writer.in_hand = None  # the next process starts with an empty hand
             part._writer._is_open = False
         return part
 
-    def log(self) -> list[str]:
-        """Everything that happened and what came of it, but the starts of processes."""
-        return log_of(self.pairs)
+
+class Came(NamedTuple):
+    """What a day came to, however often its process ended: all that has to be equal.
+
+    A restart asks the broker what it has, so the logs differ by that; what was decided, sent,
+    booked and earned must not. `orders` are (state, filled) by id, `sent` is what left under an id.
+    """
+
+    decisions: list[str]
+    trades: list[str]
+    executions: dict[str, str]
+    positions: list[str]
+    cash_usd: Decimal
+    orders: dict[str, tuple[str, Decimal]]
+    sent: dict[str, tuple[object, ...]]
+    desk: str
 
 
-def log_of(pairs: list[Pair]) -> list[str]:
-    return [
-        encode([to_record(event), outcome_record(outcome)])
-        for event, outcome in pairs
-        if not isinstance(event, DeskStarted)
-    ]
+def came_to(pairs: Iterable[Pair], state: DeskState) -> Came:
+    """What the events and outcomes of a journal, and the state after them, come to."""
+    outcomes = [outcome for _, outcome in pairs]
+    ledger = state.ledger
+    return Came(
+        decisions=[encode(each) for outcome in outcomes for each in outcome.decisions],
+        trades=[encode(each) for outcome in outcomes for each in outcome.trades],
+        executions={key: encode(each) for key, each in ledger.executions.items()},
+        positions=[encode(each) for each in ledger.positions.open_positions()],
+        cash_usd=ledger.cash_delta_usd,
+        orders={key: (each.state, each.filled_qty) for key, each in state.orders.items()},
+        sent=sent_once(command for outcome in outcomes for command in outcome.commands),
+        desk=state.state_name,
+    )
+
+
+def sent_once(commands: Iterable[Command]) -> dict[str, tuple[object, ...]]:
+    """Every order by its id; one id stands for one order, however often it is sent."""
+    found: dict[str, tuple[object, ...]] = {}
+    for command in commands:
+        if isinstance(command, SubmitOrder):
+            content = command._replace(at_ns=0)
+            assert found.setdefault(command.client_order_id, content) == content, command
+    return found
 
 
 class Desks:
@@ -84,6 +145,7 @@ class Desks:
         self.settings = SimulationSettings(**settings)
         self.engine = cache(self._engine)
         self.profile = "backtest"
+        self.buttons: dict[int, str] = {}  # what a person presses after so many bars
 
     def _engine(self, digest: str) -> Engine:
         book = next(each for each in self.books.values() if each.digest == digest)
@@ -92,28 +154,49 @@ class Desks:
     def recovered(self, journal: KeptJournal, **settings: Any) -> tuple[Recovered, SimulatedBroker]:
         chosen = SimulationSettings(**settings) if settings else self.settings
         broker = SimulatedBroker(chosen)
-        return recover(journal, broker, reply_key, self.engine), broker
+        return recover(journal, broker, self.feed, self.engine), broker
 
     def start(
-        self, journal: KeptJournal, book: str = "first", most: int | None = None, **settings: Any
+        self,
+        journal: KeptJournal,
+        book: str = "first",
+        most: int | None = None,
+        line_to: Callable[[Broker], Broker] = lambda broker: broker,
+        **settings: Any,
     ) -> DeskState:
-        """One process: recover, take the journal, run to the end or for `most` feed events."""
+        """One process: recover, take the journal, run to the end or for `most` feed events.
+
+        `line_to` makes what stands between the desk and its broker, where something does.
+        """
         recovered, broker = self.recovered(journal, **settings)
         digest = self.books[book].digest
         journal.remember_rules(digest, self.books[book].canonical)
-        desk = Desk(self.engine(digest), recovered.state, journal, broker)
-        desk.take(DeskStarted(recovered.last_bar_ns or 0, digest, self.profile, "test"))
-        loop = Loop(desk, reply_key=reply_key)
-        loop.journaled = recovered.journaled
-        skips = recovered.feed_skips
-        stop = None if most is None else skips + most
-        loop.run(islice(self.feed.events(recovered.feed_after_ns), skips, stop))
+        desk = Desk(self.engine(digest), recovered.state, journal, line_to(broker))
+        loop = Loop(
+            desk, left_over=recovered.left_over, interruptions=lambda: self._pressed(journal)
+        )
+        start_desk(loop, DeskStarted(recovered.last_bar_ns or 0, digest, self.profile, "test"))
+        loop.run(islice(recovered.rest_of(self.feed), most))
         return desk.state
 
-    def whole(self) -> tuple[KeptJournal, DeskState]:
+    def _pressed(self, journal: KeptJournal) -> Iterator[OperatorActed]:
+        """The button whose time has come, unless the journal has it already."""
+        if self.buttons:
+            events = [event for event, _ in journal.pairs]
+            bars = [event for event in events if isinstance(event, BarClosed)]
+            taken = sum(isinstance(event, OperatorActed) for event in events)
+            due = [action for count, action in self.buttons.items() if count <= len(bars)]
+            for action in due[taken:]:
+                yield OperatorActed(bars[-1].at_ns, action, "", "Ada", "to see what it does")
+
+    def whole(self) -> tuple[KeptJournal, Came]:
         """The same feed without a stop."""
         journal = KeptJournal()
-        return journal, self.start(journal)
+        return journal, self.came(journal)
+
+    def came(self, journal: KeptJournal, **how: Any) -> Came:
+        """Run to the end of the feed; what the journal then tells."""
+        return came_to(journal.pairs, self.start(journal, **how))
 
 
 def write_bars(path: Path, rows: list[tuple[str, str, float, float]]) -> Path:
@@ -162,7 +245,8 @@ def feed_of(paths: list[Path], symbol: str | None = None) -> RecordedFeed:
 
 @pytest.fixture(scope="session")
 def books() -> dict[str, RuleBook]:
-    """`first` trades five times a day, `other` needs a deeper dip, `bare` has no protections."""
+    """`first` trades five times a day, `other` needs a deeper dip, `bare` has no protections,
+    `declared` is as it is written."""
     values = {"max_trades_per_day": "5"}
     return {
         "first": load_rules(ROOT / "rules", Changes(values=values)),
@@ -170,6 +254,7 @@ def books() -> dict[str, RuleBook]:
             ROOT / "rules", Changes(values=values | {"entry_deviation_pct": "0.004"})
         ),
         "bare": load_rules(ROOT / "rules", Changes(values=values, protections=())),
+        "declared": load_rules(ROOT / "rules"),
     }
 
 
@@ -218,6 +303,22 @@ def market(request) -> dict[str, Any]:
 @pytest.fixture
 def desks(books, busy_feed, market) -> Desks:
     return Desks(books, busy_feed, **market)
+
+
+@pytest.fixture(scope="session")
+def proofs() -> Iterator[dict[str, dict[str, Any]]]:
+    """Figures of what was proved; MQD_RECORD_PROOFS=1 puts them into the record of proofs."""
+    found: dict[str, dict[str, Any]] = {}
+    yield found
+    if os.environ.get("MQD_RECORD_PROOFS") == "1":
+        for name, figures in found.items():
+            record_proof(name, figures, ROOT / FILE)
+
+
+@pytest.fixture
+def runtime() -> Any:
+    """Everything above, for the tests beside this file."""
+    return sys.modules[__name__]
 
 
 @pytest.fixture

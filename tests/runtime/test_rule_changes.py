@@ -70,4 +70,4 @@ def test_a_position_that_no_rule_looks_after_is_told_at_the_start(tmp_path, bars
     notes = [note for _, outcome, _ in kept.seen for note in outcome.notes]
     raised = [note.error for note in notes if isinstance(note, IncidentRaised)]
     assert raised == ["OrphanedPositionError"]
-    assert kept.seen[0][2] == "REDUCING"
+    assert kept.seen[0][2] == "HALTED"

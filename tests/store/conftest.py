@@ -6,6 +6,7 @@ user may make schemas, for example `postgresql+psycopg://desk@localhost/desk_tes
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import sys
@@ -30,11 +31,22 @@ from mqd.model.decision import (
 )
 from mqd.model.order import OrderStateChangedEvent
 from mqd.model.position import Trade
+from mqd.model.snapshot import HeldPosition, OrderReport, ReportedExecution
 from mqd.ports.journal import Journal
 from mqd.store.journal import MemoryJournal, SqlJournal, open_journal
 
 AT = 1_728_309_900_000_000_000
 ORDER = "mqd-vwap-SPY-20241007T140500Z-entry-1"
+REPORT = OrderReport(
+    ORDER,
+    "b-1",
+    "SPY",
+    "buy",
+    Decimal("0.85"),
+    Decimal("0.4"),
+    Decimal("571.4"),
+    "partially_filled",
+)
 POSTGRESQL = os.environ.get("MQD_TEST_POSTGRESQL")
 
 
@@ -77,6 +89,32 @@ EVERY_EVENT: tuple[events.Event, ...] = (
     events.OrderExpired(AT, ORDER),
     events.OrderOutcomeLost(AT, ORDER),
     events.OrderNotFound(AT, ORDER),
+    events.OrderFilled(AT, ORDER, "b-1", "x-2", Decimal(1), Decimal(2), Decimal(3), "SPY", "buy"),
+    events.OrderNotTaken(AT, ORDER, "429", "too many requests"),
+    events.CancelRefused(AT, ORDER, "42210000", "the order is filled"),
+    events.OrderReported(AT, REPORT),
+    events.OrderReported(AT, REPORT._replace(filled_qty=Decimal(0), average_price=None)),
+    events.ExecutionBusted(AT, "x-1"),
+    events.ExecutionCorrected(AT, "x-1", "x-3", Decimal("571.40"), Decimal("0.85")),
+    events.FeeCharged(AT, "x-1", Decimal("0.01")),
+    events.SnapshotTaken(
+        AT,
+        AT - 1,
+        Decimal("998.50"),
+        (HeldPosition("SPY", Decimal("-0.5"), Decimal("571.42")),),
+        (REPORT,),
+        (
+            ReportedExecution(
+                "x-1", "", "b-1", "SPY", "buy", Decimal(1), Decimal("571.42"), Decimal(0), AT
+            ),
+        ),
+    ),
+    events.SnapshotTaken(AT, AT - 1, None, (), (), ()),
+    events.SnapshotFailed(AT, "no answer"),
+    events.StreamLost(AT, "trade_updates"),
+    events.StreamRestored(AT, "trade_updates"),
+    events.ClockTicked(AT),
+    events.OperatorActed(AT, "halt", "", "Ada", "the feed looks wrong"),
     events.SessionClosed(AT, "2024-10-07"),
 )
 
@@ -126,15 +164,42 @@ def steps(journal: Journal, *outcomes: Outcome, first: int = 0) -> None:
 
 
 def tamper(path: Path, *statements: str) -> None:
-    """Change the file as somebody could who has the disk: without the triggers."""
+    """Change the file as somebody could who has the disk, and leave no trace but the change."""
     connection = sqlite3.connect(path)
-    triggers = connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")
-    for (name,) in triggers.fetchall():
+    triggers = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
+    guards = triggers.fetchall()
+    for name, _ in guards:
         connection.execute(f"DROP TRIGGER {name}")
     for statement in statements:
         connection.execute(statement)
+    for _, statement in guards:
+        connection.execute(statement)
     connection.commit()
     connection.close()
+
+
+VERSION_1 = Path(__file__).parent / "journals" / "version_1.jsonl"
+
+
+def version_1(path: Path, rows: int | None = None) -> Path:
+    """The first rows of a journal that the first version of mqd wrote, in the tables it made.
+
+    What is in the file came out of that version's own database: the statements of its tables
+    and triggers, its rule book, and 248 rows of a sample session with one finished trade.
+    """
+    connection = sqlite3.connect(path)
+    for line in VERSION_1.read_text(encoding="utf-8").splitlines():
+        item = json.loads(line)
+        if "statement" in item:
+            connection.execute(item["statement"])
+        elif rows is None or item.get("position", 0) <= rows:
+            table = "meta" if "meta" in item else "rule_books" if "rules" in item else "journal"
+            marks = ", ".join("?" * len(item))
+            connection.execute(f"INSERT INTO {table} VALUES ({marks})", tuple(item.values()))
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.commit()
+    connection.close()
+    return path
 
 
 @pytest.fixture
@@ -156,6 +221,16 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def server() -> Iterator[str]:
     """The address of a new, empty schema on the PostgreSQL server of the tests."""
+    yield from _empty_schema()
+
+
+@pytest.fixture
+def second_server() -> Iterator[str]:
+    """The address of another one."""
+    yield from _empty_schema()
+
+
+def _empty_schema() -> Iterator[str]:
     if not POSTGRESQL:
         pytest.skip("MQD_TEST_POSTGRESQL names no server to try")
     pytest.importorskip("psycopg", reason="psycopg is not installed")

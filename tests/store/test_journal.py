@@ -151,7 +151,7 @@ class TestDurability:
 
     def test_replies_starts_and_sessions_do_not_wait(self, pair, facts):
         writer, reader = pair
-        waits = {"BarClosed", "FeedDefectFound"}
+        waits = {"BarClosed", "FeedDefectFound", "ClockTicked"}
         for event in facts.EVERY_EVENT:
             seq = writer.append(event)
             writer.commit(seq, NOTHING)
@@ -411,6 +411,7 @@ class TestOpening:
                 "desk.db-shm",
                 "desk.db-wal",
                 "desk.db.owner",
+                "desk.db.reserve",
             }
             assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
 
@@ -465,8 +466,14 @@ class TestOpening:
 
     @pytest.mark.parametrize(
         ("version", "error"),
-        [("'2'", "made by a newer mqd"), ("'x'", "no schema version"), (None, "no schema version")],
+        [
+            ("'3'", "made by a newer mqd"),
+            ("'0'", "no schema version"),
+            ("'x'", "no schema version"),
+            (None, "no schema version"),
+        ],
     )
+    @pytest.mark.case(95)
     def test_an_unknown_schema(self, written, clock, facts, version, error):
         change = f"UPDATE meta SET value = {version}" if version else "DELETE FROM meta"
         path = written(1)
@@ -475,6 +482,7 @@ class TestOpening:
             with pytest.raises(SetupError, match=error):
                 open_journal(str(path), clock, write=write)
 
+    @pytest.mark.case(94)
     def test_a_broken_tail_is_not_continued(self, written, clock, facts):
         path = written(3)
         facts.tamper(path, "UPDATE journal SET body = '[]' WHERE position = 4")
@@ -514,10 +522,10 @@ class TestOpening:
 
     def test_a_row_of_another_form_is_named(self, written, clock, facts):
         path = written(1)
-        facts.tamper(path, "UPDATE journal SET version = 2 WHERE position = 1")
+        facts.tamper(path, "UPDATE journal SET version = 3 WHERE position = 1")
         with (
             open_journal(str(path), clock, write=False) as journal,
-            pytest.raises(JournalError, match="row 1 has form 2, this mqd reads form 1"),
+            pytest.raises(JournalError, match="row 1 has form 3, this mqd reads forms 1 to 2"),
         ):
             list(journal.entries())
 

@@ -20,11 +20,14 @@ def fact_scope(kind: str, members: dict[str, tuple[str, ...]] | None = None) -> 
 
 
 def read_conditions(
-    document: Document, path: tuple[str, ...], scope: Scope, on_unknown: str
+    document: Document, path: tuple[str, ...], scope: Scope, on_unknown: str, key: str = "when"
 ) -> tuple[Condition, ...]:
-    """Every condition of the mapping at `path`, in the author's order, the wrong ones left out."""
+    """Every condition of the mapping at `path`, in the author's order, the wrong ones left out.
+
+    The expression of each stands under `key`.
+    """
     found = [
-        read_one(document, (*path, code.text), "when", scope, on_unknown, code.text)
+        read_one(document, (*path, code.text), key, scope, on_unknown, code.text)
         for code, _ in document.pairs(*path)
     ]
     return tuple(condition for condition in found if condition is not None)

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from mqd.ground.canonical import decimal_text
-from mqd.ground.units import RATIO, Unit
+from mqd.ground.units import DURATION, RATIO, Unit
 from mqd.rules.book import Limit, Value
 from mqd.rules.check.document import Document
 from mqd.rules.check.values import bound_in, expected, expected_bound, is_inside, value_in
@@ -40,11 +40,17 @@ def add_limits(scope: Scope, limits: dict[str, Limit | None]) -> None:
 
 
 def limit_values(limits: dict[str, Limit | None]) -> dict[tuple[str, str], str]:
-    """Which limit says which value: (unit, its text) -> name. 0 and 1 are nobody's."""
+    """Which limit says which value: (unit, its text) -> name.
+
+    0 and 1 are nobody's, and so are lengths of time and shares of something: two things that take
+    five minutes each are two things.
+    """
     return {
         (limit.unit.name, value_text(limit.value)): name
         for name, limit in limits.items()
-        if limit is not None and limit.value not in {Decimal(0), Decimal(1)}
+        if limit is not None
+        and limit.unit not in {DURATION, RATIO}
+        and limit.value not in {Decimal(0), Decimal(1)}
     }
 
 

@@ -27,13 +27,16 @@ class Surroundings(NamedTuple):
 
     limits: Scope
     desk_states: tuple[str, ...]
+    order_states: tuple[str, ...]
 
     def scope(self, kind: str) -> Scope:
         """The facts of this kind of rule and the desk's limits; uses are noted in one place."""
-        scope = fact_scope(kind, {"desk.state": self.desk_states})
-        if not self.desk_states and "desk.state" in scope.names:
-            # The desk's machine could not be read, which is told where it happened.
-            scope.add("desk.state", FACT, UNDECIDED, ("undecided",))
+        states = {"desk.state": self.desk_states, "order.state": self.order_states}
+        scope = fact_scope(kind, states)
+        for name, members in states.items():
+            if not members and name in scope.names:
+                # The machine could not be read, which is told where it happened.
+                scope.add(name, FACT, UNDECIDED, ("undecided",))
         scope.names.update(self.limits.names)
         scope.limit_values = self.limits.limit_values
         scope.used = self.limits.used

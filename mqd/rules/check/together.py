@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import PurePath
 
-from mqd.rules.book import Limit, MachineRules, RuleBook, Thesis
+from mqd.rules.book import Invariants, Limit, MachineRules, RuleBook, Thesis
 from mqd.rules.check.document import Document, Notes
 from mqd.rules.check.limits import PREFIX, add_limits, limit_values, read_limits
 from mqd.rules.check.machines import read_machine
@@ -16,9 +16,14 @@ from mqd.rules.check.sets import (
     read_thesis,
 )
 from mqd.rules.check.strategies import read_strategy
+from mqd.rules.check.watching import (
+    read_broker,
+    read_invariants,
+    read_reconciliation,
+    read_watch,
+)
 from mqd.rules.expressions.scope import Scope
 from mqd.rules.problems import WARNING, Place, did_you_mean
-from mqd.rules.words.events import MACHINE_EVENTS
 
 CODES = {
     "ID_TAKEN": "Two documents of one kind have the same id.",
@@ -29,17 +34,32 @@ CODES = {
     "THESIS_UNKNOWN": "A strategy names a thesis that nobody declares.",
     "THESIS_UNUSED": "No strategy rests on a thesis that still stands.",
     "LIMIT_UNUSED": "Nothing reads a declared limit.",
+    "INVARIANT_TAKEN": "Two files of invariants hold one of the same code.",
 }
 
 INVALIDATED = "INVALIDATED"
-_ONE_EACH = {"limits": ("desk",), "checks": ("orders",), "data": ("bars",),
-             "machine": tuple(MACHINE_EVENTS)}  # fmt: skip
+_FILES = {
+    ("limits", "desk"): "limits/desk.yaml",
+    ("checks", "orders"): "orders/checks.yaml",
+    ("data", "bars"): "data/bars.yaml",
+    ("machine", "order"): "orders/lifecycle.yaml",
+    ("machine", "desk"): "desk/lifecycle.yaml",
+    ("watch", "order"): "orders/watch.yaml",
+    ("watch", "position"): "orders/exits.yaml",
+    ("watch", "desk"): "desk/watch.yaml",
+    ("reconciliation", "broker"): "desk/reconciliation.yaml",
+    ("broker", "alpaca"): "brokers/alpaca.yaml",
+}
+"""What every desk has, and the file it is shipped in; elsewhere it may have another name."""
+_ONE_EACH = {kind: tuple(name for one, name in _FILES if one == kind) for kind, _ in _FILES}
+_ANY_INVARIANTS = ("invariants", "...")
 _FOLDERS = {
     "strategies": ("strategy", "machine"), "protections": ("protection",), "theses": ("thesis",),
-    "limits": ("limits",), "orders": ("checks", "machine"), "data": ("data",),
-    "desk": ("machine",),
+    "limits": ("limits",), "orders": ("checks", "machine", "watch"), "data": ("data",),
+    "desk": ("machine", "watch", "reconciliation"), "invariants": ("invariants",),
+    "brokers": ("broker",),
 }  # fmt: skip
-_NAMED_BY_FILE = ("strategy", "protection", "thesis")
+_NAMED_BY_FILE = ("strategy", "protection", "thesis", "invariants", "broker")
 
 
 class Together:
@@ -55,12 +75,16 @@ class Together:
         self._check_ids()
         limits, scope = self._limits()
         machines = {item.id: read_machine(item) for item in self._of("machine")}
-        around = Surroundings(scope, self._desk_states())
+        around = Surroundings(scope, self._states("desk"), self._states("order"))
         strategies = [read_strategy(item, limits) for item in self._of("strategy")]
         protections = [read_protection(item, around) for item in self._of("protection")]
         checks = [read_checks(item, around) for item in self._of("checks")]
         data = [read_data(item, around) for item in self._of("data")]
         theses = [read_thesis(item) for item in self._of("thesis")]
+        watches = {item.id: read_watch(item, around) for item in self._of("watch")}
+        compared = [read_reconciliation(item, around) for item in self._of("reconciliation")]
+        invariants = [read_invariants(item, around) for item in self._of("invariants")]
+        self._check_invariants(invariants)
         if not self.notes.some_unread:
             self._check_theses(theses)
         if self.notes.as_written and not self.notes.some_unread and not self._missing():
@@ -82,6 +106,12 @@ class Together:
             order_machine=_certain(machines["order"]),
             desk_machine=_certain(machines["desk"]),
             theses=tuple(theses),
+            order_watch=watches["order"],
+            position_watch=watches["position"],
+            desk_watch=watches["desk"],
+            reconciliation=compared[0],
+            invariants=tuple(invariants),
+            broker_words=read_broker(self._of("broker")[0]),
         )
 
     def _of(self, kind: str) -> list[Document]:
@@ -99,9 +129,9 @@ class Together:
             scope.limit_values = limit_values(limits)
         return limits, scope
 
-    def _desk_states(self) -> tuple[str, ...]:
+    def _states(self, machine: str) -> tuple[str, ...]:
         for document in self._of("machine"):
-            if document.id == "desk":
+            if document.id == machine:
                 return tuple(key.text for key, _ in document.pairs("states"))
         return ()
 
@@ -133,10 +163,12 @@ class Together:
                     "one rule, one file, one name: rename one of them",
                 )  # fmt: skip
         for kind, name in () if self.notes.some_unread else self._missing():
+            file = _FILES.get((kind, name), "invariants/orders.yaml")
             self.notes.problems.add(
                 Place(self.root, 1, 1), f"{kind}", "DOCUMENT_MISSING",
                 f"There is no document `{kind}: {name}`, and the desk cannot run without it.",
-                "put its file back, or name the folder that holds all the rules",
+                f"add `{file}` as `mqd init` writes it for a new desk, or name the folder that "
+                "holds all the rules",
             )  # fmt: skip
 
     def _check_folder(self, document: Document) -> None:
@@ -151,7 +183,9 @@ class Together:
 
     def _missing(self) -> list[tuple[str, str]]:
         """The documents, by kind and id, that every desk has and this one has not."""
-        wanted = {(kind, name) for kind, names in _ONE_EACH.items() for name in names}
+        wanted = set(_FILES)
+        if not self._of("invariants"):
+            wanted.add(_ANY_INVARIANTS)
         return sorted(wanted - {(document.kind, document.id) for document in self.documents})
 
     def _check_theses(self, theses: list[Thesis]) -> None:
@@ -163,6 +197,19 @@ class Together:
                     scalar.place, (), "THESIS_UNKNOWN", f"There is no thesis `{scalar.text}`.",
                     did_you_mean(scalar.text, known) or f"declare it in theses/{scalar.text}.yaml",
                 )  # fmt: skip
+
+    def _check_invariants(self, read: list[Invariants]) -> None:
+        """Each code says one thing: a record that an invariant broke names nothing but its code."""
+        seen: dict[str, str] = {}
+        for document, rules in zip(self._of("invariants"), read, strict=True):
+            for condition in rules.always:
+                owner = seen.setdefault(condition.code, document.id)
+                if owner != document.id:
+                    document.note(
+                        condition.place, ("always", condition.code), "INVARIANT_TAKEN",
+                        f"`{condition.code}` is an invariant of `{owner}` already.",
+                        "give this one a code of its own",
+                    )  # fmt: skip
 
     def _check_theses_used(self, theses: list[Thesis]) -> None:
         """One that was invalidated is kept on purpose: it tells what was tried."""

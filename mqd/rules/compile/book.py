@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mqd.rules.book import Condition, MachineRules, RuleBook
+from mqd.rules.book import Condition, MachineRules, RuleBook, Watch
 from mqd.rules.compile.ruleset import CompiledSet, compile_set
 from mqd.rules.compile.strategy import CompiledStrategy, compile_strategy
 from mqd.rules.expressions import ir
@@ -12,7 +12,11 @@ from mqd.rules.expressions import ir
 
 @dataclass(frozen=True, slots=True)
 class CompiledBook:
-    """A rule book with every expression as a function; `digest` rides on all it decides."""
+    """A rule book with every expression as a function; `digest` rides on all it decides.
+
+    The acts of a watch stand beside its set: bit n of the mask asks for act n. A bit of
+    `invariants`, one set over all files in their order, is set while that invariant holds.
+    """
 
     rules: RuleBook
     digest: str
@@ -23,6 +27,15 @@ class CompiledBook:
     exit_checks: CompiledSet
     protections: CompiledSet
     guards: dict[str, CompiledSet]
+    order_watch: CompiledSet
+    order_watch_acts: tuple[str, ...]
+    position_watch: CompiledSet
+    position_watch_acts: tuple[str, ...]
+    desk_watch: CompiledSet
+    desk_watch_acts: tuple[str, ...]
+    drift_tolerates: CompiledSet
+    drift_refuses: CompiledSet
+    invariants: CompiledSet
 
     def strategy(self, strategy_id: str) -> CompiledStrategy:
         """The compiled strategy with this id.
@@ -60,7 +73,22 @@ def compile_book(book: RuleBook) -> CompiledBook:
             tuple(protection.trips_when for protection in book.protections), "protections"
         ),
         guards=_guards(book.order_machine, book, label) | _guards(book.desk_machine, book, label),
+        order_watch=compiled(book.order_watch.conditions, "order_watch"),
+        order_watch_acts=_acts(book.order_watch),
+        position_watch=compiled(book.position_watch.conditions, "position_watch"),
+        position_watch_acts=_acts(book.position_watch),
+        desk_watch=compiled(book.desk_watch.conditions, "desk_watch"),
+        desk_watch_acts=_acts(book.desk_watch),
+        drift_tolerates=compiled(book.reconciliation.tolerates, "drift_tolerates"),
+        drift_refuses=compiled(book.reconciliation.refuses, "drift_refuses"),
+        invariants=compiled(
+            tuple(each for rules in book.invariants for each in rules.always), "invariants"
+        ),
     )
+
+
+def _acts(watch: Watch) -> tuple[str, ...]:
+    return tuple(row.do for row in watch.rows)
 
 
 def _read_beside_the_strategies(book: RuleBook) -> tuple[ir.Name, ...]:

@@ -17,9 +17,11 @@ from mqd.rules.words.facts import FACTS
 
 @dataclass(frozen=True, slots=True)
 class CompiledSet:
-    """Conditions ready to run: `evaluate(bar, symbol, session, desk, strategy, order)` -> mask.
+    """Conditions ready to run.
 
-    Bit n of the mask is condition n. Objects that no condition reads may be None.
+    `evaluate(bar, symbol, session, desk, strategy, order, subject=None)` returns a mask: its bit n
+    is condition n. `subject` is the thing in hand of a watch, a comparison or an invariant.
+    Objects that no condition reads may be None.
     """
 
     codes: tuple[str, ...]
@@ -50,7 +52,7 @@ def compile_set(
                 known = fact.known.replace(fact.source, fact.argument)
                 gathered.append(f"    {known_flag(fact.argument)} = {known}")
     lines = [
-        "def evaluate(bar, symbol, session, desk, strategy, order):",
+        "def evaluate(bar, symbol, session, desk, strategy, order, subject=None):",
         *gathered,
         *(f"    {line}" for line in emitter.lines),
         "    mask = 0",

@@ -11,11 +11,17 @@ ORDER_EVENTS: dict[str, str] = {
     "expired": "The order's time ran out at the broker.",
     "outcome_lost": "A request was sent and no answer came.",
     "not_found": "The broker, asked after the settle window, does not know the order.",
+    "not_taken": "The request provably did not reach the broker's books.",
+    "cancel_refused": "The broker would not take the order back.",
 }
 
 DESK_EVENTS: dict[str, str] = {
     "incident": "The world did what it should not; a typed incident was raised.",
     "invariant_broken": "Something that must always hold does not.",
+    "reduce_ordered": "A person ordered that nothing is opened and what works may end by itself.",
+    "halt_ordered": "A person ordered that nothing is opened and working entries are asked back.",
+    "flatten_ordered": "A person ordered that every position of the desk is closed.",
+    "resume_ordered": "A person ordered that the desk opens positions again.",
 }
 
 MACHINE_EVENTS: dict[str, dict[str, str]] = {"order": ORDER_EVENTS, "desk": DESK_EVENTS}

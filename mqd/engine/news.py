@@ -1,0 +1,152 @@
+"""News from the broker: each piece goes to the order it is about, through the lifecycle table."""
+
+from __future__ import annotations
+
+from mqd.engine.core import Engine, Step, raise_incident
+from mqd.engine.fills import infer_fill, on_bust, on_correction, on_fee, on_fill, on_foreign_fill
+from mqd.engine.moves import PENDING_CANCEL, confirmed, heard_of, move_order
+from mqd.engine.state import DeskState
+from mqd.ground.errors import (
+    BrokerEchoError,
+    UnknownBrokerWordError,
+    UnknownOrderError,
+)
+from mqd.model.command import LookUpOrder
+from mqd.model.event import (
+    BrokerEvent,
+    CancelRefused,
+    ExecutionBusted,
+    ExecutionCorrected,
+    FeeCharged,
+    OrderAcknowledged,
+    OrderCancelled,
+    OrderExpired,
+    OrderFilled,
+    OrderNotFound,
+    OrderNotTaken,
+    OrderOutcomeLost,
+    OrderRejected,
+    OrderReported,
+    SnapshotFailed,
+    StreamLost,
+    StreamRestored,
+)
+from mqd.model.order import Order
+from mqd.model.snapshot import OrderReport
+
+MACHINE_EVENT: dict[type, str] = {
+    OrderAcknowledged: "acknowledged",
+    OrderFilled: "filled",
+    OrderCancelled: "cancelled",
+    OrderRejected: "rejected",
+    OrderExpired: "expired",
+    OrderOutcomeLost: "outcome_lost",
+    OrderNotFound: "not_found",
+    OrderNotTaken: "not_taken",
+    CancelRefused: "cancel_refused",
+}
+_STAYS = "stays"
+_FILLED = "filled"
+
+
+def on_broker_event(engine: Engine, state: DeskState, event: BrokerEvent, step: Step) -> None:
+    """One piece of news; a fill is booked whatever the order's state."""
+    state.news_since_ask += 1
+    match event:
+        case OrderFilled():
+            order = state.orders.get(event.client_order_id)
+            if order is None:
+                on_foreign_fill(engine, state, event, step)
+            else:
+                on_fill(engine, state, event, order, step)
+        case OrderReported():
+            on_report(engine, state, event.report, step)
+        case ExecutionBusted():
+            on_bust(engine, state, event, step)
+        case ExecutionCorrected():
+            on_correction(engine, state, event, step)
+        case FeeCharged():
+            on_fee(engine, state, event, step)
+        case StreamLost():
+            state.streams_down.add(event.stream)
+            state.desk.is_in_step = False
+        case StreamRestored():
+            state.streams_down.discard(event.stream)
+            state.desk.snapshot_is_due = True
+        case SnapshotFailed():
+            # Nothing is known, which is not the same as nothing: the desk's patience asks again.
+            state.desk.is_in_step = state.desk.is_waiting_for_snapshot = False
+        case _:
+            _on_order_news(engine, state, event, step)
+
+
+def _on_order_news(engine: Engine, state: DeskState, event: BrokerEvent, step: Step) -> None:
+    order_id: str = event.client_order_id  # type: ignore[union-attr]  # all others carry one
+    order = state.orders.get(order_id)
+    if order is None:
+        error = UnknownOrderError(f"{type(event).__name__} for {order_id}, which is not ours")
+        state.desk.snapshot_is_due = True
+        raise_incident(engine, state, step, error, order_id)
+        return
+    if isinstance(event, OrderNotFound) and _was_asked_before(event, order):
+        return  # it was sent, or heard of, after the question: the answer is older than that
+    if isinstance(event, OrderAcknowledged):
+        order = confirmed(order, event.broker_order_id)
+    if isinstance(event, OrderOutcomeLost):
+        order = order._replace(updated_ns=state.now_ns)
+    elif isinstance(event, OrderNotTaken):
+        order = order._replace(was_taken=False, updated_ns=state.now_ns)
+    else:
+        order = heard_of(order, state.now_ns)
+    if isinstance(event, OrderCancelled | OrderExpired) and _ends_too_early(state, event, order):
+        # The broker filled more than we have heard of: that is fetched and booked first.
+        state.orders[order_id] = order._replace(asked_ns=state.now_ns)
+        step.commands.append(LookUpOrder(step.at_ns, order_id))
+        return
+    move_order(engine, state, order, MACHINE_EVENT[type(event)], step)
+
+
+def _was_asked_before(event: OrderNotFound, order: Order) -> bool:
+    return (event.asked_ns or event.at_ns) < max(order.sent_ns, order.updated_ns)
+
+
+def _ends_too_early(state: DeskState, event: OrderCancelled | OrderExpired, order: Order) -> bool:
+    told = event.filled_qty
+    return told is not None and told > state.ledger.filled(order.client_order_id)
+
+
+def on_report(engine: Engine, state: DeskState, report: OrderReport, step: Step) -> None:
+    """The broker's whole view of one order: what is filled first, then what state it is in."""
+    order = state.orders.get(report.client_order_id)
+    if order is None:
+        error = UnknownOrderError(f"a report on {report.client_order_id}, which is not ours")
+        raise_incident(engine, state, step, error, report.client_order_id)
+        return
+    if (report.symbol, report.side, report.qty) != (order.symbol, order.side, order.qty):
+        echo = BrokerEchoError(
+            f"{order.client_order_id}: sent {order.side} {order.qty} {order.symbol}, the broker "
+            f"has {report.side} {report.qty} {report.symbol}"
+        )
+        raise_incident(engine, state, step, echo, order.client_order_id)
+        return
+    meaning = engine.broker_words.get(report.status)
+    if meaning is None:
+        unknown = UnknownBrokerWordError(
+            f"{order.client_order_id} is {report.status!r} at the broker, a word without a rule"
+        )
+        raise_incident(engine, state, step, unknown, order.client_order_id)
+        return
+    booked_qty = state.ledger.filled(order.client_order_id)
+    if report.filled_qty < booked_qty:
+        return  # older than what we know: the filled quantity never falls
+    order = heard_of(confirmed(order, report.broker_order_id), state.now_ns)
+    if order.state == PENDING_CANCEL and meaning == "acknowledged":
+        order = order._replace(was_taken=False)  # it works there; of our cancel nothing is known
+    state.orders[order.client_order_id] = order
+    if report.filled_qty > booked_qty:
+        order = infer_fill(engine, state, order, report, step)
+    if meaning == _FILLED:
+        # Done there with less than was ordered: an execution was taken back, the rest is gone.
+        meaning = "cancelled" if report.filled_qty < report.qty else _STAYS
+    if meaning != _STAYS:
+        move_order(engine, state, order, meaning, step)

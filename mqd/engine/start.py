@@ -1,0 +1,78 @@
+"""The start of the desk: it takes up the rules and looks at everything it holds under them."""
+
+from __future__ import annotations
+
+from mqd.engine.core import Engine, Step, raise_incident, set_desk_state
+from mqd.engine.holdings import tell_of_orphan
+from mqd.engine.moves import follow_ledger, in_age_order, move_order
+from mqd.engine.state import DeskState, StrategyFacts
+from mqd.ground.errors import InvalidTransitionError
+from mqd.model.event import DeskStarted
+from mqd.rules.compile.strategy import CompiledStrategy
+from mqd.rules.words.facts import PROFILES
+
+
+def on_desk_started(engine: Engine, state: DeskState, event: DeskStarted, step: Step) -> None:
+    """Take up the rules; what was under way when the desk stopped has to be asked about."""
+    state.rules_digest = event.rules_digest
+    state.profile = event.profile
+    state.desk.profile_code = PROFILES.index(event.profile)
+    _take_up_desk_state(engine, state, step)
+    for compiled in engine.book.strategies:
+        facts = state.strategies.setdefault(compiled.rules.id, StrategyFacts())
+        facts.enabled = may_trade(compiled, state)
+        _take_up_measures(state, compiled, facts)
+        follow_ledger(engine, state, compiled.rules.id, compiled.rules.symbol)
+    running = {item.rules.id for item in engine.book.strategies}
+    for strategy_id, facts in state.strategies.items():
+        if strategy_id not in running:
+            facts.measured = ()  # it sees no bars now; should it come back, it starts anew
+    _take_up_broker(engine, state, step)
+    for position in state.ledger.positions.open_positions():
+        tell_of_orphan(engine, state, (position.strategy, position.symbol), step)
+
+
+def _take_up_desk_state(engine: Engine, state: DeskState, step: Step) -> None:
+    machine = engine.desk.rules
+    known = {item.name for item in machine.states}
+    was = state.state_name
+    set_desk_state(engine, state, was if was in known else machine.initial)
+    if was and was not in known:
+        error = InvalidTransitionError(f"the desk was {was}, and these rules have no such state")
+        raise_incident(engine, state, step, error, "desk")
+
+
+def _take_up_broker(engine: Engine, state: DeskState, step: Step) -> None:
+    """Nothing is known of the broker until it has answered; what was unproved stays so.
+
+    A process that ended may or may not have sent an order that it had recorded.
+    """
+    desk = state.desk
+    desk.is_in_step = desk.is_waiting_for_snapshot = False
+    desk.snapshot_is_due = True
+    state.streams_down.clear()
+    state.refused_start = ()
+    for order in in_age_order(state):
+        if order.state == engine.orders.rules.initial:
+            move_order(engine, state, order, "outcome_lost", step)
+
+
+def _take_up_measures(state: DeskState, compiled: CompiledStrategy, facts: StrategyFacts) -> None:
+    """Rules that measure something else start to, from here on, and the bars are counted anew."""
+    measures = compiled.rules.measures
+    measured = (
+        compiled.rules.symbol,
+        *(f"{item.function} of {item.stream} over {item.over}" for item in measures),
+    )
+    if facts.measured != measured:
+        facts.measured = measured
+        facts.accumulators = compiled.initial
+        state.symbol(compiled.rules.symbol).bars = 0
+
+
+def may_trade(compiled: CompiledStrategy, state: DeskState) -> bool:
+    """Its status lets it trade, live money only for `live`, and nobody has switched it off."""
+    status = compiled.rules.status
+    if compiled.rules.id in state.disabled:
+        return False
+    return status == "live" or (status == "paper" and state.profile != "live")

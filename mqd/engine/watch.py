@@ -1,0 +1,181 @@
+"""What is looked at after every event: each working order, each position, and the desk.
+
+The rules say when and what (`watch` documents); here it is carried out. The first row that is true
+acts; a page that was made already does not stand in the way of the rows after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mqd.engine.core import Engine, Step, raise_incident
+from mqd.engine.gate import send_exit, submit_again
+from mqd.engine.holdings import Key, is_managed, looked_at, unwatched_s
+from mqd.engine.moves import ask_back, exit_excess, in_age_order, working_orders
+from mqd.engine.orders import order_age_s
+from mqd.engine.state import DeskState, OrderFacts
+from mqd.ground.errors import UnresolvedError
+from mqd.ground.times import NS_PER_S
+from mqd.model.command import LookUpOrder, TakeSnapshot
+from mqd.model.decision import WatchActed
+from mqd.model.order import EXIT, EXTERNAL, ROLES, Order
+from mqd.rules.compile.ruleset import CompiledSet
+
+FLATTEN = "FLATTEN"
+PAGE = "page"
+
+
+@dataclass(slots=True)
+class OrderWatchFacts:
+    """A working order as the watch reads it; times in seconds."""
+
+    role_code: int
+    state_code: int
+    age_s: float
+    silence_s: float
+    look_ups: int
+    times_sent: int
+    was_taken: bool
+    times_asked_back: int
+    excess: float
+
+
+@dataclass(slots=True)
+class PositionWatchFacts:
+    """An open position as the watch reads it; times in seconds."""
+
+    qty: float
+    working_exits: int
+    exit_attempts: int
+    since_exit_s: float
+    unwatched_s: float
+    is_managed: bool
+    is_external: bool
+
+
+def watch(engine: Engine, state: DeskState, step: Step) -> None:
+    """Let the watches act; what they do to one order another one sees."""
+    if state.working:
+        for order in in_age_order(state):
+            _watch_order(engine, state, order, step)
+    if state.holdings:
+        for key in sorted(state.holdings):
+            _watch_position(engine, state, key, step)
+    _watch_desk(engine, state, step)
+
+
+def _rows(
+    state: DeskState, rules: CompiledSet, acts: tuple[str, ...], mask: int, subject: str
+) -> Iterator[tuple[str, str]]:
+    """The rows that are true, as (code, act), without pages that were made already."""
+    for bit, act in enumerate(acts):
+        key = (rules.codes[bit], subject)
+        if not mask >> bit & 1:
+            if act == PAGE:
+                state.paged.discard(key)
+        elif act != PAGE or key not in state.paged:
+            yield rules.codes[bit], act
+
+
+def _watch_order(engine: Engine, state: DeskState, order: Order, step: Step) -> None:
+    book = engine.book
+    heard_ns = max(order.asked_ns, order.updated_ns)
+    facts = OrderWatchFacts(
+        role_code=ROLES.index(order.role),
+        # Rules that know no such state have no row for it; news about the order tells of it.
+        state_code=engine.order_state_codes.get(order.state, -1),
+        age_s=order_age_s(order, state.now_ns),
+        silence_s=(state.now_ns - heard_ns) / NS_PER_S,
+        look_ups=order.look_ups,
+        times_sent=order.times_sent,
+        was_taken=order.was_taken,
+        times_asked_back=order.times_asked_back,
+        excess=exit_excess(state, order) if order.role == EXIT else 0.0,
+    )
+    mask = book.order_watch.evaluate(
+        None, state.symbol(order.symbol), state.session, state.desk, None,
+        OrderFacts(qty=float(order.qty), filled_qty=float(order.filled_qty)), facts,
+    )  # fmt: skip
+    subject = order.client_order_id
+    found = next(_rows(state, book.order_watch, book.order_watch_acts, mask, subject), None)
+    if found is None:
+        return
+    code, act = found
+    step.notes.append(WatchActed(step.at_ns, "order", code, subject, act))
+    if act == "ask_back":
+        ask_back(engine, state, order, code, step)
+    elif act == "look_up":
+        look_up(state, order, step)
+    elif act == "send_again":
+        submit_again(state, order, step)
+    else:
+        _page(engine, state, step, code, subject, f"{order.state} since {order.updated_ns}")
+
+
+def look_up(state: DeskState, order: Order, step: Step) -> None:
+    """Ask the broker what became of an order."""
+    state.orders[order.client_order_id] = order._replace(
+        asked_ns=state.now_ns, look_ups=order.look_ups + 1
+    )
+    step.commands.append(LookUpOrder(step.at_ns, order.client_order_id))
+
+
+def _watch_position(engine: Engine, state: DeskState, key: Key, step: Step) -> None:
+    book, holding = engine.book, state.holdings[key]
+    exits = len(working_orders(state, *key, EXIT))
+    if exits:
+        looked_at(state, key, state.now_ns)
+    facts = PositionWatchFacts(
+        qty=float(state.ledger.positions.get(*key).qty),
+        working_exits=exits,
+        exit_attempts=holding.exit_attempts,
+        since_exit_s=(state.now_ns - holding.exit_ended_ns) / NS_PER_S,
+        unwatched_s=unwatched_s(state, key),
+        is_managed=is_managed(engine, key),
+        is_external=key[0] == EXTERNAL,
+    )
+    mask = book.position_watch.evaluate(
+        None, state.symbol(key[1]), state.session, state.desk, None, None, facts
+    )
+    subject = "/".join(key)
+    found = next(_rows(state, book.position_watch, book.position_watch_acts, mask, subject), None)
+    if found is None:
+        return
+    code, act = found
+    if act == PAGE:
+        step.notes.append(WatchActed(step.at_ns, "position", code, subject, act))
+        _page(engine, state, step, code, subject, f"{holding.exit_attempts} exits tried")
+    elif send_exit(engine, state, key, FLATTEN if act == "close" else holding.exit_reason, step):
+        step.notes.append(WatchActed(step.at_ns, "position", code, subject, act))
+
+
+def _watch_desk(engine: Engine, state: DeskState, step: Step) -> None:
+    book, desk = engine.book, state.desk
+    desk.since_snapshot_s = (state.now_ns - desk.snapshot_asked_ns) / NS_PER_S
+    desk.working_orders = len(state.working)
+    mask = book.desk_watch.evaluate(None, None, state.session, desk, None, None)
+    if not mask and not state.paged:
+        return
+    found = next(_rows(state, book.desk_watch, book.desk_watch_acts, mask, "desk"), None)
+    if found is None:
+        return
+    code, act = found
+    step.notes.append(WatchActed(step.at_ns, "desk", code, "desk", act))
+    if act == "take_snapshot":
+        # Two asked for at one instant are told apart all the same.
+        desk.snapshot_asked_ns = max(state.now_ns, desk.snapshot_asked_ns + 1)
+        desk.snapshot_asked = True
+        desk.is_waiting_for_snapshot, desk.snapshot_is_due = True, False
+        state.news_since_ask = 0
+        step.commands.append(TakeSnapshot(desk.snapshot_asked_ns, code))
+    else:
+        _page(engine, state, step, code, "desk", state.state_name)
+
+
+def _page(
+    engine: Engine, state: DeskState, step: Step, code: str, subject: str, detail: str
+) -> None:
+    """Tell a person, once until the row stops being true."""
+    state.paged.add((code, subject))
+    raise_incident(engine, state, step, UnresolvedError(f"{code}: {subject}, {detail}"), subject)

@@ -1,0 +1,97 @@
+"""Watches, the comparison with the broker, invariants, and a broker's words."""
+
+from __future__ import annotations
+
+from mqd.rules.book import (
+    BrokerWord,
+    BrokerWords,
+    Difference,
+    Invariants,
+    Reconciliation,
+    Watch,
+    WatchRow,
+)
+from mqd.rules.check.conditions import read_conditions, read_one
+from mqd.rules.check.document import Document
+from mqd.rules.check.sets import Surroundings
+from mqd.rules.problems import did_you_mean
+from mqd.rules.words.acts import BROKER_WORDS, DIFFERENCES, WATCH_ACTS
+from mqd.rules.words.facts import (
+    DESK_WATCH,
+    DRIFT_OF_ACCOUNT,
+    DRIFT_OF_POSITION,
+    INVARIANT,
+    ORDER_WATCH,
+    POSITION_WATCH,
+)
+
+CODES = {
+    "WATCH_ACT_UNKNOWN": "A watch asks for an act that is not there for what it watches.",
+}
+
+_SCOPES = {"order": ORDER_WATCH, "position": POSITION_WATCH, "desk": DESK_WATCH}
+
+
+def read_watch(document: Document, around: Surroundings) -> Watch:
+    """One watch; the facts that its rows may read follow from what it watches."""
+    if document.id not in _SCOPES:  # told with the other ids
+        return Watch(document.header(), ())
+    scope = around.scope(_SCOPES[document.id])
+    known = WATCH_ACTS[document.id]
+    rows: list[WatchRow] = []
+    for code, _ in document.pairs("rows"):
+        path = ("rows", code.text)
+        condition = read_one(document, path, "when", scope, "skip", code.text)
+        act = document.scalar(*path, "do")
+        if act is not None and act.text not in known:
+            document.note(
+                act.place, path, "WATCH_ACT_UNKNOWN",
+                f"The watch of `{document.id}` has no act `{act.text}`.",
+                did_you_mean(act.text, known),
+            )  # fmt: skip
+        elif act is not None and condition is not None:
+            rows.append(WatchRow(condition, act.text))
+    return Watch(document.header(), tuple(rows))
+
+
+def read_reconciliation(document: Document, around: Surroundings) -> Reconciliation:
+    """How the desk is compared; the unknown is not tolerated, and it refuses."""
+    of_position, of_account = around.scope(DRIFT_OF_POSITION), around.scope(DRIFT_OF_ACCOUNT)
+    return Reconciliation(
+        header=document.header(),
+        differences=tuple(
+            Difference(
+                kind=kind,
+                do=document.text("differences", kind, "do"),
+                because=document.text("differences", kind, "because"),
+                place=document.key_place("differences", kind),
+            )
+            for kind in DIFFERENCES
+        ),
+        tolerates=read_conditions(document, ("tolerates",), of_position, "skip"),
+        refuses=read_conditions(document, ("refuses",), of_account, "block"),
+    )
+
+
+def read_invariants(document: Document, around: Surroundings) -> Invariants:
+    """What always holds; an unknown answer does not hold."""
+    scope = around.scope(INVARIANT)
+    return Invariants(
+        document.header(), read_conditions(document, ("always",), scope, "skip", "holds")
+    )
+
+
+def read_broker(document: Document) -> BrokerWords:
+    """A broker's words, each with its meaning."""
+    return BrokerWords(
+        header=document.header(),
+        statuses=tuple(
+            BrokerWord(
+                word=word,
+                means=document.text("statuses", word, "means"),
+                because=document.text("statuses", word, "because"),
+                place=document.key_place("statuses", word),
+            )
+            for word in BROKER_WORDS.get(document.id, ())
+        ),
+    )

@@ -1,0 +1,83 @@
+"""The facts that a watch looks at after every event: a working order, a position, the desk."""
+
+from __future__ import annotations
+
+from mqd.ground.units import BOOL, DURATION, ORDERS, REQUESTS, SHARES, TEXT, Unit
+from mqd.rules.words.fact import DESK_WATCH, ORDER_WATCH, POSITION_WATCH, Fact
+
+ROLES = ("entry", "exit", "external")
+
+
+def _order(name: str, unit: Unit, means: str, source: str = "") -> Fact:
+    read = f"subject.{source or name}"
+    return Fact(
+        f"order.{name}", unit, means, frozenset({ORDER_WATCH}), read, is_integer=unit.is_count
+    )
+
+
+def _held(name: str, unit: Unit, means: str, source: str = "", known: str = "") -> Fact:
+    read = f"subject.{source or name}"
+    return Fact(
+        f"held.{name}", unit, means, frozenset({POSITION_WATCH}), read, known,
+        is_integer=unit.is_count,
+    )  # fmt: skip
+
+
+def _desk(name: str, unit: Unit, means: str, source: str = "", known: str = "") -> Fact:
+    read = f"desk.{source or name}"
+    return Fact(
+        f"desk.{name}", unit, means, frozenset({DESK_WATCH}), read, known,
+        is_integer=unit.is_count,
+    )  # fmt: skip
+
+
+_WATCHED = frozenset({ORDER_WATCH})
+
+WATCHING = (
+    Fact(
+        "order.role", TEXT, "What the order is for; an external one was not made by this desk.",
+        _WATCHED, "subject.role_code", members=ROLES, is_integer=True,
+    ),
+    Fact(
+        "order.state", TEXT, "The state of the order's lifecycle.",
+        _WATCHED, "subject.state_code", is_integer=True,
+    ),
+    _order("age", DURATION, "Since the order was made.", "age_s"),
+    _order(
+        "silence", DURATION, "Since the desk last asked or heard anything about it.", "silence_s"
+    ),
+    _order("look_ups", REQUESTS, "How often the broker was asked what became of it."),
+    _order("times_sent", REQUESTS, "How often it was sent to the broker, always under one id."),
+    _order("times_asked_back", REQUESTS, "How often the broker was asked to take it back."),
+    _order("excess", SHARES, "Shares that this exit may still sell or buy beyond what is held."),
+    _order(
+        "was_taken", BOOL, "The broker did not say that it provably did not take the request."
+    ),
+    _held("qty", SHARES, "The shares of the position."),
+    _held("working_exits", ORDERS, "Exits of this position that have not ended."),
+    _held(
+        "exit_attempts", REQUESTS,
+        "Exits sent for this position that ended without closing it.",
+    ),
+    _held(
+        "since_exit", DURATION, "Since the last of them ended; unknown when there was none.",
+        "since_exit_s", "subject.exit_attempts > 0",
+    ),
+    _held("unwatched", DURATION, "Since a rule last looked at its exits.", "unwatched_s"),
+    _held("is_managed", BOOL, "A strategy of these rules looks after it."),
+    _held("is_external", BOOL, "It was not opened by this desk."),
+    _desk(
+        "since_snapshot", DURATION,
+        "Since the desk last asked the broker what it holds; unknown when it never did.",
+        "since_snapshot_s", "desk.snapshot_asked",
+    ),
+    _desk(
+        "snapshot_is_due", BOOL,
+        "Something happened after which the desk has to be compared with the broker: a start, a "
+        "stream restored, the end of a session.",
+    ),
+    _desk(
+        "is_waiting_for_snapshot", BOOL, "The broker was asked what it holds and has not answered."
+    ),
+    _desk("working_orders", ORDERS, "Orders of the desk that have not ended."),
+)  # fmt: skip

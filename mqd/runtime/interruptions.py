@@ -1,0 +1,33 @@
+"""What may break in between two events: a person's buttons, wherever they are pressed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from mqd.ground.times import NS_PER_S
+from mqd.model.event import OperatorActed
+from mqd.ports.clock import Clock
+
+Source = Callable[[], Iterable[OperatorActed]]
+
+_ASKED_EVERY_NS = NS_PER_S // 5
+
+
+class Interruptions:
+    """Asks every source, at most five times a second; the first time at once.
+
+    A source is asked for its next button only when the desk has taken the one before it.
+    """
+
+    def __init__(self, clock: Clock, sources: Iterable[Source]) -> None:
+        self._clock = clock
+        self._sources = tuple(sources)
+        self._next_ns = 0
+
+    def __call__(self) -> Iterator[OperatorActed]:
+        """The buttons that were pressed since, in the order of the sources."""
+        now_ns = self._clock.monotonic_ns()
+        if now_ns >= self._next_ns:
+            self._next_ns = now_ns + _ASKED_EVERY_NS
+            for source in self._sources:
+                yield from source()
