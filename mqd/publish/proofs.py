@@ -75,7 +75,7 @@ ALL: Final = (
     Proof(
         "reconcile", "A start with many orders", "So long does it take to compare everything when "
         "the broker holds this many open orders.",
-        "python -m pytest tests/benchmarks/test_reconcile_benchmark.py",
+        "python -m pytest --benchmark-enable tests/benchmarks/test_reconcile_benchmark.py",
     ),
 )  # fmt: skip
 
