@@ -8,7 +8,8 @@ from types import ModuleType
 
 from mqd.app import backtest
 from mqd.brokers import simulated
-from mqd.feeds import mending, recorded
+from mqd.brokers.alpaca import errands, orders
+from mqd.feeds import mending, sequence
 from mqd.ground import errors
 from mqd.model import command, decision, event, order, position
 from mqd.publish.declared import source_line
@@ -20,6 +21,7 @@ from mqd.rules.book import RuleBook
 from mqd.rules.codes import all_codes
 
 _MEND = "`mqd validate-rules` shows the file, the line and how to mend it"
+_REFUSAL = "refusal, the broker's or its adapter's"
 _NO_ACTION = "nothing: it was mended or noted; look at the feed where it happens often"
 
 FEED_CODES: dict[str, tuple[ModuleType, str]] = {
@@ -27,18 +29,37 @@ FEED_CODES: dict[str, tuple[ModuleType, str]] = {
     mending.OUT_OF_ORDER_ROW: (mending, "A row stands after a later one; the rows were sorted."),
     mending.NEWEST_FIRST_FILE: (mending, "The file has its newest row first; it was turned over."),
     mending.FOREIGN_SYMBOL_ROW: (mending, "A row is of a symbol that was not asked for; left out."),
-    recorded.GAP: (recorded, "Minutes are missing inside a session; nothing was made up for them."),
-    recorded.SESSION_STARTS_LATE: (recorded, "The session's first bar is not that of its open."),
+    sequence.GAP: (sequence, "Minutes are missing inside a session; nothing was made up for them."),
+    sequence.SESSION_STARTS_LATE: (sequence, "The session's first bar is not that of its open."),
+    sequence.DUPLICATE_BAR: (sequence, "A live bar came twice, the same both times; one counts."),
+    sequence.LATE_BAR: (sequence, "A live bar came after a later one; it was left out."),
+    sequence.REVISED_BAR: (sequence, "A live bar came again, changed; what was decided on stands."),
+    sequence.BAR_TOO_EARLY: (sequence, "A live bar came before its minute ended; left out."),
 }
-BROKER_CODES: dict[str, str] = {
-    simulated.MARKET_CLOSED: "The order came outside the regular session.",
-    simulated.UNSUPPORTED_ORDER: "The simulated broker takes market day orders only.",
-    simulated.TOO_MANY_ORDERS: "More orders work than the simulated broker takes.",
-    simulated.INSUFFICIENT_QTY: "More was to be sold than is held; there is no selling short.",
-    simulated.SIMULATED_REJECT: "The rehearsal said no, because `reject_every` asked for it.",
-    simulated.ORDER_ENDED: "The order was to be taken back and has ended already.",
-    simulated.ORDER_UNKNOWN: "The order was to be taken back and was never sent.",
-}
+BROKER_CODES: dict[str, tuple[ModuleType, str]] = {
+    simulated.MARKET_CLOSED: (simulated, "The order came outside the regular session."),
+    simulated.UNSUPPORTED_ORDER: (
+        simulated, "The simulated broker takes market day orders only.",
+    ),
+    simulated.TOO_MANY_ORDERS: (simulated, "More orders work than the simulated broker takes."),
+    simulated.INSUFFICIENT_QTY: (
+        simulated, "More was to be sold than is held; there is no selling short.",
+    ),
+    simulated.SIMULATED_REJECT: (
+        simulated, "The rehearsal said no, because `reject_every` asked for it.",
+    ),
+    simulated.ORDER_ENDED: (simulated, "The order was to be taken back and has ended already."),
+    simulated.ORDER_UNKNOWN: (simulated, "The order was to be taken back and was never sent."),
+    orders.LAST_HOP: (
+        orders, "The last look beside the request found no order that may leave; it did not.",
+    ),
+    errands.PACE: (
+        errands, "The broker may not be asked again yet; an entry does not wait and was not sent.",
+    ),
+    errands.LOCKED_OUT: (
+        errands, "The broker takes these keys no more; nothing is sent until somebody has looked.",
+    ),
+}  # fmt: skip
 OUTCOME_CODES: dict[str, str] = {
     decision.NO_TRADE: "A bar was looked at and nothing was to be sent.",
     decision.ENTER: "Nothing stood against it: an entry order was made.",
@@ -58,9 +79,9 @@ def every_meaning(book: RuleBook) -> Iterator[Meaning]:
         yield Meaning(code, "outcome of a decision", means, source_line(decision, code), then=then)
     for code, (module, means) in FEED_CODES.items():
         yield Meaning(code, "data defect", means, source_line(module, code), then=_NO_ACTION)
-    for code, means in BROKER_CODES.items():
-        then = "`mqd journal tail` shows the order and the broker's words"
-        yield Meaning(code, "the broker's refusal", means, source_line(simulated, code), then=then)
+    for code, (module, means) in BROKER_CODES.items():
+        then = "`mqd journal tail` shows the order and what was said of it"
+        yield Meaning(code, _REFUSAL, means, source_line(module, code), then=then)
     yield from listed_meanings()
     yield from _records()
     end = backtest.END_OF_DATA

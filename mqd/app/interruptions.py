@@ -26,13 +26,13 @@ def interruptions_of(
 ) -> Interruptions:
     """Everything that may break in; `halt_wanted` tells, once, that a signal asked for a halt."""
     sources: list[Source] = [
-        lambda: _signalled(halt_wanted, desk, clock),
         lambda: _disk_full(journal, desk, clock),
         lambda: requested(journal, desk.state, clock),
     ]
     if kill_file is not None:
         sources.append(KillFile(kill_file, desk, clock))  # last, so that no button outlives it
-    return Interruptions(clock, sources)
+    # A signal leaves nothing behind: one that comes with the stop must not wait for a next look.
+    return Interruptions(clock, sources, [lambda: _signalled(halt_wanted, desk, clock)])
 
 
 def _signalled(

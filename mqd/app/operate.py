@@ -13,7 +13,7 @@ from typing import NamedTuple
 from mqd.engine.core import Engine
 from mqd.engine.operate import ADOPT, DESK_BUTTONS
 from mqd.engine.state import DeskState
-from mqd.ground.errors import JournalInUseError, SettingsError
+from mqd.ground.errors import JournalError, JournalInUseError, SettingsError
 from mqd.ground.times import NS_PER_S
 from mqd.model.command import Command
 from mqd.model.decision import OperatorHeard, Outcome
@@ -30,6 +30,7 @@ __all__ = ["ADOPT", "Button", "Pressed", "desk_time_ns", "press", "requested", "
 
 _ASKED_EVERY_S = 0.1
 DISABLE = "disable"
+_STOPS = frozenset({"halt", "reduce", "flatten"})
 _WALL_CLOCK_PROFILES = frozenset({"paper", "live"})
 
 
@@ -45,18 +46,21 @@ class Button(NamedTuple):
 class Pressed(NamedTuple):
     """What came of a button.
 
-    `after` is None while a running desk has not taken it yet. `obeyed` tells whether the desk is
-    now as the button wants it, `result` what the desk said of it, `means` what its state means.
-    `kept` are commands that the next start sends, because no desk runs now.
+    `before` is None for a stop that was left for a running desk. `after` is None while that desk
+    has not taken it, and where it has and its journal cannot be followed: `unread` says why then.
+    `obeyed` tells whether the desk is now as the button wants it, `result` what the desk said of
+    it, `means` what its state means. `kept` are commands that the next start sends, because no
+    desk runs now.
     """
 
-    before: DeskStatus
+    before: DeskStatus | None
     is_running: bool
     after: DeskStatus | None = None
     obeyed: bool = False
     result: str = ""
     means: str = ""
     kept: tuple[Command, ...] = ()
+    unread: str = ""
 
 
 class KeptCommands:
@@ -122,7 +126,7 @@ class FollowedDesk:
             return (button.strategy in self.state.disabled) == (button.action == DISABLE)
         return True
 
-    def answer(self, button: Button, before: DeskStatus) -> Pressed:
+    def answer(self, button: Button, before: DeskStatus | None) -> Pressed:
         """What came of a button that this desk has taken."""
         states = self.engine.book.rules.desk_machine.states
         means = next((item.means for item in states if item.name == self.state.state_name), "")
@@ -132,24 +136,30 @@ class FollowedDesk:
 def press(place: str, button: Button, clock: Clock, wait_s: float) -> Pressed:
     """Press a button of the desk whose journal is at `place`; waits so long for a running desk.
 
+    A stop waits for no replay: a running desk hears it, however long or damaged its journal is.
+
     Raises:
         SettingsError: there is no such journal or strategy.
         SetupError: the journal is of an older desk that takes no requests.
         JournalError: the journal cannot be read, replayed or written.
     """
-    with open_journal(place, clock, write=False) as journal:
-        followed = FollowedDesk(journal)
-    _check_strategy(button, followed)
-    before = followed.status()
+    before = None
+    with open_journal(place, clock, write=False) as journal:  # a button makes no journal
+        if button.action not in _STOPS:
+            followed = FollowedDesk(journal)
+            _check_strategy(button, followed)
+            before = followed.status()
     try:
         return _press_here(place, button, clock, is_left=False)
     except JournalInUseError:
         number = put_request(place, OperatorRequest(*button, clock.now_ns()))
     seq = _wait(place, number, clock, wait_s)
     if seq is not None:
-        with open_journal(place, clock, write=False) as journal:
-            followed = FollowedDesk(journal, seq)
-        return followed.answer(button, before)
+        try:
+            with open_journal(place, clock, write=False) as journal:
+                return FollowedDesk(journal, seq).answer(button, before)
+        except JournalError as error:
+            return Pressed(before, is_running=True, unread=str(error))
     try:  # it may have ended meanwhile without a look at what was left for it
         return _press_here(place, button, clock, is_left=True)
     except JournalInUseError:
@@ -157,7 +167,10 @@ def press(place: str, button: Button, clock: Clock, wait_s: float) -> Pressed:
 
 
 def desk_time_ns(state: DeskState, clock: Clock) -> int:
-    """Now, for an event from outside: recorded bars bring their own time, a live desk has ours."""
+    """Now, for an event from outside: recorded bars bring their own time, a live desk has ours.
+
+    So does a practice exchange: what it replays may be years ago.
+    """
     if state.profile in _WALL_CLOCK_PROFILES:
         return max(state.now_ns, clock.now_ns())
     return state.now_ns

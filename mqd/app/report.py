@@ -1,4 +1,4 @@
-"""`mqd report`: a journal replayed: one day summed up, or every trading event in order."""
+"""`mqd report`: a journal replayed: a day, how long orders took, every trading event."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from mqd.ground.times import NS_PER_S
 from mqd.model.event import BarClosed, SessionClosed, SessionOpened
 from mqd.ports.journal import Journal
 from mqd.publish.daily import DailyReport, DayWatch
+from mqd.publish.latency import LatencyReport
+from mqd.publish.latency_watch import LatencyWatch
 from mqd.publish.trade_journal import TradeJournal, TradingEvent
 from mqd.runtime.replay import replay
 
@@ -40,8 +42,24 @@ def daily_report(journal: Journal, shown_as: str, date: str | None = None) -> Da
             watch = DayWatch(days[-1])
         watch.saw(item.event, item.outcome, state, item.engine.book.rules)
     if watch is None:
-        raise SettingsError(_nothing(shown_as, date, days))
+        raise SettingsError(_nothing(shown_as, f"--date {date}", days))
     return watch.report(shown_as, state.orders)
+
+
+def latency_report(journal: Journal, shown_as: str, date: str | None = None) -> LatencyReport:
+    """How long the orders took, of every session or of the one on an exchange date.
+
+    Raises:
+        SettingsError: the journal has no session, or none on that day.
+        JournalError: the journal does not replay.
+    """
+    watch = LatencyWatch()
+    for item in replay(journal):
+        watch.saw(item.event, item.outcome, item.state)
+    found = watch.report(shown_as, date)
+    if not found.sessions:
+        raise SettingsError(_nothing(shown_as, f"--session {date}", sorted(watch.sessions)))
+    return found
 
 
 def trading_events(journal: Journal) -> Iterator[TradingEvent]:
@@ -55,11 +73,11 @@ def trading_events(journal: Journal) -> Iterator[TradingEvent]:
         yield from told.told(item.event, item.outcome, item.state, item.engine.book.rules)
 
 
-def _nothing(shown_as: str, date: str | None, days: list[str]) -> str:
+def _nothing(shown_as: str, asked: str, days: list[str]) -> str:
     if not days:
         return f"the journal {shown_as} holds no day yet; start a desk with `mqd run`"
     known = f"{days[0]} to {days[-1]}" if len(days) > 1 else days[0]
-    return f"--date {date}: the journal {shown_as} holds nothing of that day; it has {known}"
+    return f"{asked}: the journal {shown_as} holds nothing of that day; it has {known}"
 
 
 @lru_cache(maxsize=1_000)

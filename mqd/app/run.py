@@ -75,6 +75,17 @@ class DeskRun:
             raise
 
     @property
+    def calls(self) -> None:
+        """A simulated broker is not asked over a line."""
+        return
+
+    @property
+    def bars_to_come(self) -> int | None:
+        """How many bars this run will take."""
+        rows, after_ns = self.feed.rows, self.recovered.last_bar_ns
+        return rows.count if after_ns is None else int((rows.start_ns >= after_ns).sum())
+
+    @property
     def is_restart(self) -> bool:
         """Whether the journal held a desk already."""
         return self.recovered.events > 0
@@ -109,6 +120,7 @@ class DeskRun:
         try:
             start(loop, started)  # watched, because what is held is looked at under these rules
             loop.run(self._paced(self.recovered.rest_of(self.feed), loop), self.plan.most_sessions)
+            loop.take_interruptions()  # a signal may have come between the last look and the stop
         finally:
             self.journal.close()
 
@@ -178,7 +190,7 @@ def new_journal_url(folder: Path) -> str:
         raise SettingsError(f"cannot make a journal under {folder}: {error.strerror}") from error
 
 
-def latest_journal_url(places: Sequence[Path] = (Path("var/runs"),)) -> str:
+def latest_journal_url(places: Sequence[Path] = (Path("var/runs"), Path("var/practice"))) -> str:
     """The journal written last: the newest run, or `var/desk.db`.
 
     Raises:
@@ -188,5 +200,16 @@ def latest_journal_url(places: Sequence[Path] = (Path("var/runs"),)) -> str:
     found += [file for file in (Path("var/desk.db"),) if file.exists()]
     if not found:
         raise SettingsError("there is no journal yet; start with `mqd run`, or name one with --db")
-    latest = max(found, key=lambda file: (file.stat().st_mtime_ns, str(file)))
-    return f"sqlite:///{latest}"
+    return f"sqlite:///{max(found, key=_last_written)}"
+
+
+def _last_written(file: Path) -> tuple[int, str]:
+    """When a journal was written last; a running desk writes beside the file, into its log."""
+    return max(_written_ns(file), _written_ns(file.with_name(f"{file.name}-wal"))), str(file)
+
+
+def _written_ns(file: Path) -> int:
+    try:
+        return file.stat().st_mtime_ns
+    except FileNotFoundError:  # the log goes away with the last process that has it open
+        return 0

@@ -10,6 +10,7 @@ from typing import Literal, cast
 
 from mqd.brokers.simulated import SimulationSettings
 from mqd.ground.errors import SettingsError
+from mqd.notify.plan import KINDS, NotifyPlan, read_plan
 from mqd.rules.find import shipped
 from mqd.rules.load import load_text
 from mqd.rules.problems import Problems, did_you_mean
@@ -17,13 +18,24 @@ from mqd.rules.tree import Scalar
 from mqd.rules.words.facts import PROFILES
 
 DEFAULT = "default"
+SIMULATED = "simulated"
+ALPACA = "alpaca"
+WITH_A_BROKER = frozenset({"practice", "paper", "live"})
+_CLOSED = {
+    "broker": (SIMULATED, ALPACA),
+    "bars": ("iex", "sip"),
+    "clock": ("wall", "exchange"),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """One profile. `journal` is the folder under which each run gets its own.
 
-    While the file `kill_file` exists the desk is halted; empty: beside the journal.
+    While the file `kill_file` exists the desk is halted; empty: beside the journal. The rest is
+    for a broker's account: which bars (iex or sip), whose time (wall or exchange), the account's
+    number and the digest of the rules that were approved for it, and where it is reached. At last
+    who is told what, outside, and which file shows that the desk lives.
     """
 
     profile: str = "samples"
@@ -34,6 +46,24 @@ class Settings:
     reject_every: str = "0"
     journal: str = "var/runs"
     kill_file: str = ""
+    bars: str = "iex"
+    clock: str = "wall"
+    account: str = ""
+    approved_rules: str = ""
+    trading_url: str = ""
+    data_url: str = ""
+    trade_stream_url: str = ""
+    data_stream_url: str = ""
+    notify: str = ""
+    notify_about: str = " ".join(KINDS)
+    notify_again_after: str = "15m"
+    notify_stream_lost_after: str = "2m"
+    heartbeat_file: str = ""
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether nothing outside this process takes part."""
+        return self.broker == SIMULATED
 
     def simulation(self) -> SimulationSettings:
         """The simulated broker's settings.
@@ -46,6 +76,16 @@ class Settings:
             slippage_bps=exact("slippage_bps", self.slippage_bps),
             fee_per_share_usd=exact("fee_per_share_usd", self.fee_per_share_usd),
             reject_every=_whole("reject_every", self.reject_every),
+        )
+
+    def notify_plan(self) -> NotifyPlan:
+        """What a person is told, and how often.
+
+        Raises:
+            SettingsError: a value that means nothing.
+        """
+        return read_plan(
+            self.notify, self.notify_about, self.notify_again_after, self.notify_stream_lost_after
         )
 
 
@@ -99,10 +139,16 @@ def read_settings(name: str) -> Settings:
     if settings.profile not in PROFILES:
         hint = did_you_mean(settings.profile, PROFILES)
         raise SettingsError(f"{path}: there is no profile `{settings.profile}`; {hint}")
-    if settings.broker != "simulated":
-        raise SettingsError(f"{path}: there is no broker `{settings.broker}`; known: simulated")
+    for key_name, known_values in _CLOSED.items():
+        value = getattr(settings, key_name)
+        if value not in known_values:
+            hint = did_you_mean(value, known_values)
+            raise SettingsError(f"{path}: there is no {key_name} `{value}`; {hint}")
+    if settings.is_simulated is (settings.profile in WITH_A_BROKER):
+        raise SettingsError(f"{path}: the broker `{settings.broker}` is not for {settings.profile}")
     try:
         settings.simulation()
+        settings.notify_plan()
     except SettingsError as error:
         raise SettingsError(f"{path}: {error}") from error
     return settings

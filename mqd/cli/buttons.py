@@ -80,7 +80,7 @@ def press_button(action: str, strategy: str, by: str, reason: str, database: str
     pressed = press(place, button, SystemClock(), _WAIT_S)
     for line in _lines(button.action, button.strategy, pressed, database):
         typer.echo(line)
-    if pressed.after is not None and not pressed.obeyed:
+    if pressed.unread or (pressed.after is not None and not pressed.obeyed):
         raise typer.Exit(1)
 
 
@@ -101,8 +101,11 @@ def _lines(action: str, strategy: str, pressed: Pressed, database: str | None) -
 
     before, after = pressed.before, pressed.after
     lines = []
-    if action == "resume" and before.standing is not None:
+    if action == "resume" and before is not None and before.standing is not None:
         lines.append(f"it was {before.desk_state} since {standing_text(before.standing)}")
+    if pressed.unread:
+        lines.append(f"taken by the desk; what came of it cannot be told: {pressed.unread}")
+        return lines
     if after is None:
         lines.append("written; the desk takes it with its next event")
         return lines
@@ -121,8 +124,13 @@ def _lines(action: str, strategy: str, pressed: Pressed, database: str | None) -
 
 def _next_start(after: DeskStatus, kept: tuple[Command, ...], database: str | None) -> list[str]:
     """What a desk that does not run now does when it is started."""
-    place = database or after.journal.removeprefix(_SQLITE)
-    lines = [f"no desk runs on this journal; `mqd run --db {place}` starts {after.desk_state}"]
+    from mqd.app.settings import WITH_A_BROKER
+    from mqd.store.database import shown
+
+    place = shown(database or after.journal.removeprefix(_SQLITE))
+    config = f"--config {after.profile} " if after.profile in WITH_A_BROKER else ""
+    word = f"mqd run {config}--db {place}"
+    lines = [f"no desk runs on this journal; `{word}` starts {after.desk_state}"]
     lines += [f"  and then: {command_text(command)}" for command in kept]
     return lines
 

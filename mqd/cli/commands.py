@@ -7,9 +7,12 @@ import typer
 from mqd import __version__
 from mqd.cli.backtest import backtest
 from mqd.cli.backup import backup
+from mqd.cli.bars import bars
 from mqd.cli.buttons import disable, enable, flatten, halt, reduce, resume
 from mqd.cli.docs import docs
+from mqd.cli.doctor import doctor
 from mqd.cli.evidence import evidence
+from mqd.cli.exchange import exchange
 from mqd.cli.explain import explain
 from mqd.cli.explore import explore
 from mqd.cli.init import init
@@ -61,6 +64,7 @@ application.command("validate-rules")(validate_rules)
 application.command("docs")(docs)
 application.command("evidence")(evidence)
 application.command("explain")(explain)
+application.command("doctor")(doctor)
 application.command("status")(status)
 application.command("backup")(backup)
 application.command("restore")(restore)
@@ -71,6 +75,8 @@ application.command("resume")(resume)
 application.command("disable")(disable)
 application.command("enable")(enable)
 application.command("reconcile")(reconcile)
+application.command("exchange")(exchange)
+application.add_typer(bars, name="bars")
 application.add_typer(new, name="new")
 application.add_typer(report, name="report")
 application.add_typer(journal, name="journal")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from mqd.ground.canonical import decimal_text
 from mqd.model.event import (
     BarClosed,
+    BrokerLockedOut,
     CancelRefused,
     ClockTicked,
     DeskStarted,
@@ -13,6 +14,7 @@ from mqd.model.event import (
     ExecutionCorrected,
     FeeCharged,
     FeedDefectFound,
+    FrameReceived,
     OperatorActed,
     OrderFilled,
     OrderNotTaken,
@@ -24,6 +26,7 @@ from mqd.model.event import (
     SnapshotTaken,
     StreamLost,
     StreamRestored,
+    UnreadableReceived,
 )
 from mqd.publish.figures import exact, price_text
 from mqd.publish.recorded_values import finite
@@ -45,6 +48,8 @@ def event_text(event: Event) -> str:
             return f"feed {event.code} {event.symbol}: {event.detail}"
         case ClockTicked():
             return "the clock ticked"
+        case FrameReceived():
+            return f"a message of {event.stream}"
         case OperatorActed():
             button = f"{event.action} {event.strategy}".rstrip()
             return f"{button} by {event.by}: {event.reason}"
@@ -74,9 +79,18 @@ def _broker_text(event: Event) -> str:
             return f"the broker has {count}, {len(event.executions)} executions"
         case SnapshotFailed():
             return f"the broker could not be asked: {event.reason}"
+    return _line_text(event)
+
+
+def _line_text(event: Event) -> str:
+    match event:
         case StreamLost() | StreamRestored():
             word = "lost" if isinstance(event, StreamLost) else "restored"
             return f"stream {event.stream} {word}"
+        case BrokerLockedOut():
+            return f"locked out: {event.reason}"
+        case UnreadableReceived():
+            return f"unreadable, from {event.stream}: {event.reason}"
     return f"{type(event).__name__} {getattr(event, 'client_order_id', '')}".rstrip()
 
 

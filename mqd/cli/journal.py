@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -44,7 +45,8 @@ def verify_chain(
 
     from mqd.store.verify import verify
 
-    noted = [*([head] if head is not None else []), *(_read_heads(heads) if heads else [])]
+    noted = [] if head is None else [_head(head, f"--head {head}")]
+    noted += _read_heads(heads) if heads else []
     with _opened(database) as opened:
         name, found = opened.name, verify(opened, *noted)
     if form is TableFormat.json:
@@ -108,9 +110,10 @@ def replay_all(database: JournalOption = None, form: FormatOption = TableFormat.
     """Rebuild the state and every decision from the events, and compare them byte for byte."""
     from mqd.engine.state import DeskState
     from mqd.runtime.replay import replay
+    from mqd.store.verify import verify
 
     events = decisions = 0
-    state, difference = DeskState(), None
+    state, difference, is_whole = DeskState(), None, True
     with _opened(database) as opened:
         try:
             for item in _in_progress(replay(opened), opened.count(), "replayed"):
@@ -118,8 +121,12 @@ def replay_all(database: JournalOption = None, form: FormatOption = TableFormat.
                 decisions += len(item.outcome.decisions)
         except JournalError as error:
             difference = str(error)
+        if difference is None:  # what replays may still be another history than was written
+            found = verify(opened)
+            is_whole = found.ok
+            difference = None if is_whole else found.what
     if form is TableFormat.json:
-        found = {
+        told = {
             "journal": opened.name,
             "ok": difference is None,
             "events": events,
@@ -127,13 +134,16 @@ def replay_all(database: JournalOption = None, form: FormatOption = TableFormat.
             "state_hash": state.hash(),
             "difference": difference,
         }
-        typer.echo(json.dumps(found, indent=1))
+        typer.echo(json.dumps(told, indent=1))
     elif difference is None:
         typer.echo(f"{opened.name}: the same, byte for byte")
         typer.echo(f"{events:,} events, {decisions:,} decisions, state {state.hash()}")
     else:
         typer.echo(f"{opened.name}: {difference}")
-        typer.echo(f"the {events:,} events before it replay byte for byte")
+        if is_whole:
+            typer.echo(f"the {events:,} events before it replay byte for byte")
+        else:
+            typer.echo(f"its {events:,} events replay, but it is not what a desk wrote")
     if difference is not None:
         raise typer.Exit(1)
 
@@ -205,11 +215,24 @@ def _read_heads(file: Path) -> list[str]:
     found = []
     for number, line in enumerate(lines, 1):
         try:
-            found.append(str(json.loads(line)["head"]))
+            found.append(_head(str(json.loads(line)["head"]), f"{file}:{number}"))
         except (ValueError, TypeError, KeyError) as error:
             what = f"{file}:{number}: no head; expected a line of `mqd journal export --heads`"
             raise SettingsError(what) from error
+    if not found:
+        raise SettingsError(f"--heads {file}: no head was noted in it, so it proves nothing")
     return found
+
+
+def _head(typed: str, where: str) -> str:
+    """A head as journals write it; a mistyped one would be called cut off.
+
+    Raises:
+        SettingsError: it is none.
+    """
+    if not re.fullmatch(r"[0-9a-f]{64}", typed.strip().lower()):
+        raise SettingsError(f"{where}: not a head; expected its 64 digits, of 0 to 9 and a to f")
+    return typed
 
 
 @contextmanager

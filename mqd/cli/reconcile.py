@@ -12,6 +12,7 @@ from mqd.cli.options import FormatOption, JournalOption, TableFormat
 from mqd.ground.errors import JournalInUseError
 
 if TYPE_CHECKING:
+    from mqd.app.operate import Button
     from mqd.app.reconcile import Compared
     from mqd.cli.sections import Section
 
@@ -31,23 +32,23 @@ def reconcile(
     ] = "",
     database: JournalOption = None,
     config: Annotated[
-        str, typer.Option("--config", metavar="NAME|FILE", help="Where the desk runs.")
-    ] = "default",
+        str | None,
+        typer.Option(
+            "--config", metavar="NAME|FILE", help="Where the desk runs. Default: where it ran last."
+        ),
+    ] = None,
     form: FormatOption = TableFormat.text,
 ) -> None:
     """Compare orders, fills, positions and cash with the broker, and settle what differs."""
     from mqd.app.operate import ADOPT, Button
-    from mqd.app.reconcile import reconcile as compared
     from mqd.app.run import latest_journal_url
-    from mqd.app.settings import read_settings
-    from mqd.runtime.clock import SystemClock
 
     button = None
     if adopt:
         button = Button(ADOPT, "", signed("--by", by), signed("--reason", reason))
-    settings, place = read_settings(config), database or latest_journal_url()
+    place = database or latest_journal_url()
     try:
-        found = compared(place, settings, SystemClock(), dry_run=dry_run, adopt=button)
+        found = _compared(place, config, button, dry_run=dry_run)
     except JournalInUseError:
         if button is None:
             raise
@@ -58,8 +59,22 @@ def reconcile(
     else:
         _print(found, dry_run=dry_run)
     is_fine = found.verdict is not None and found.verdict.verdict in _FINE
-    if not is_fine or (dry_run and found.drifts):
+    if not is_fine or (dry_run and (found.drifts or found.news)):
         raise typer.Exit(1)
+
+
+def _compared(place: str, config: str | None, button: Button | None, *, dry_run: bool) -> Compared:
+    from mqd.app.reconcile import reconcile as compared
+    from mqd.app.reconcile import settings_for
+    from mqd.runtime.clock import SystemClock
+
+    clock = SystemClock()
+    settings = settings_for(place, config, clock)
+    if not settings.is_simulated:
+        from mqd.app.reconcile_account import reconcile_account
+
+        return reconcile_account(place, settings, clock, dry_run=dry_run, adopt=button)
+    return compared(place, settings, clock, dry_run=dry_run, adopt=button)
 
 
 def _print(found: Compared, *, dry_run: bool) -> None:
@@ -89,7 +104,15 @@ def _sections(found: Compared, *, dry_run: bool) -> list[Section]:
     )  # fmt: skip
     numbers = frozenset(columns[2:5])
     agreed = () if rows else ("none: orders, fills, positions and cash agree",)
+    if found.news and not rows:
+        agreed = ("none besides what the broker tells of orders",)
     sections = [Section("Differences", agreed, (), columns, rows, numbers)]
+    if found.news:
+        told = tuple(
+            f"{item.client_order_id}: {item.event}, {item.from_state} -> {item.to_state}"
+            for item in found.news
+        )
+        sections.append(Section("Would be booked" if dry_run else "Booked", told))
     if found.verdict is not None and found.verdict.refusals:
         refused = f"refused by {', '.join(found.verdict.refusals)}"
         sections.append(Section("Too much to go on from", (refused,)))
@@ -122,8 +145,13 @@ def _json(found: Compared, *, dry_run: bool) -> dict[str, Any]:
             }
             for drift in found.drifts
         ],
+        "orders": [
+            {"order": item.client_order_id, "event": item.event,
+             "from": item.from_state, "to": item.to_state}
+            for item in found.news
+        ],
         "incidents": [{"error": item.error, "message": item.message} for item in found.incidents],
         "commands": [command_text(command) for command in found.sent],
         "unanswered": found.unanswered or None,
         "desk_state": found.desk_state,
-    }
+    }  # fmt: skip

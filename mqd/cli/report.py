@@ -6,7 +6,7 @@ import json
 import re
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -45,6 +45,10 @@ _BY_SUFFIX = {
     ".md": ReportFormat.markdown, ".markdown": ReportFormat.markdown,
     ".txt": ReportFormat.text, ".json": ReportFormat.json,
 }  # fmt: skip
+_LINES_BY_SUFFIX = {
+    ".csv": LinesFormat.csv, ".txt": LinesFormat.text, ".json": LinesFormat.json,
+}  # fmt: skip
+_Form = TypeVar("_Form", bound=StrEnum)
 
 
 @report.callback()
@@ -73,10 +77,11 @@ def daily(
     from mqd.runtime.clock import SystemClock
     from mqd.store.journal import open_journal
 
-    if date is not None and not _DATE.fullmatch(date):
-        raise SettingsError(f"--date {date}: expected a date such as 2024-11-25")
+    _check_date("--date", date)
     _check_out(out)
-    chosen = _chosen(form, out)
+    chosen = form or ReportFormat.text
+    if out is not None:
+        chosen = _chosen(form, out, _BY_SUFFIX) or ReportFormat.markdown
     with open_journal(database or latest_journal_url(), SystemClock(), write=False) as journal:
         found = daily_report(journal, journal.name.removeprefix(_SQLITE), date)
     if chosen is ReportFormat.json:
@@ -117,6 +122,45 @@ def trade_journal(
     _write(written, out, f"{len(lines):,} trading events")
 
 
+@report.command("latency")
+def latency(
+    session: Annotated[
+        str | None,
+        typer.Option("--session", metavar="DATE", help="Only this one, with its orders."),
+    ] = None,
+    database: JournalOption = None,
+    form: Annotated[
+        LinesFormat | None,
+        typer.Option("--format", help="text, csv or json. Default: by the file's name."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Write to this .txt, .csv or .json file.")
+    ] = None,
+) -> None:
+    """How long orders took: sent, acknowledged, filled, taken back; percentiles by session."""
+    from mqd.app.report import latency_report
+    from mqd.app.run import latest_journal_url
+    from mqd.cli.latency_sections import TITLE, sections_of
+    from mqd.runtime.clock import SystemClock
+    from mqd.store.journal import open_journal
+
+    _check_date("--session", session)
+    _check_out(out)
+    chosen = form or LinesFormat.text
+    if out is not None:
+        chosen = _chosen(form, out, _LINES_BY_SUFFIX) or LinesFormat.csv
+    with open_journal(database or latest_journal_url(), SystemClock(), write=False) as journal:
+        found = latency_report(journal, journal.name.removeprefix(_SQLITE), session)
+    if chosen is LinesFormat.csv:
+        written = found.to_csv()
+    elif chosen is LinesFormat.json:
+        written = json.dumps(found.to_json(), indent=1) + "\n"
+    else:
+        sections = sections_of(found, with_orders=session is not None)
+        written = _in_words(TITLE, sections, ReportFormat.text, is_file=out is not None)
+    _write(written, out, f"{len(found.orders):,} orders of {len(found.sessions):,} sessions")
+
+
 def _line_text(line: TradingEvent) -> str:
     from mqd.cli.happenings import both_times
     from mqd.ground.canonical import decimal_text
@@ -127,6 +171,11 @@ def _line_text(line: TradingEvent) -> str:
     what = f"{line.side.upper()}{shares} {line.symbol}{price}".strip()
     order = f" [{line.order_id}]" if line.order_id else ""
     return f"{both_times(line.at_ns)}  {line.event_type:<16}  {what}: {line.reason}{order}"
+
+
+def _check_date(option: str, date: str | None) -> None:
+    if date is not None and not _DATE.fullmatch(date):
+        raise SettingsError(f"{option} {date}: expected a date such as 2024-11-25")
 
 
 def _check_out(out: Path | None) -> None:
@@ -145,20 +194,18 @@ def _write(written: str, out: Path | None, what: str) -> None:
     typer.echo(f"{out}: {what}")
 
 
-def _chosen(form: ReportFormat | None, out: Path | None) -> ReportFormat:
-    """The form that was asked for, by name or by the name of the file.
+def _chosen(form: _Form | None, out: Path, by_suffix: dict[str, _Form]) -> _Form | None:
+    """The form that was asked for, by name or by the name of the file, or None.
 
     Raises:
         SettingsError: the two say different things.
     """
-    if out is None:
-        return form or ReportFormat.text
-    named = _BY_SUFFIX.get(out.suffix.lower())
+    named = by_suffix.get(out.suffix.lower())
     if form is not None and named not in {None, form}:
         raise SettingsError(
             f"--format {form} and --out {out}: a {out.suffix} file is {named}; leave --format out"
         )
-    return form or named or ReportFormat.markdown
+    return form or named
 
 
 def _in_words(title: str, sections: list[Section], form: ReportFormat, *, is_file: bool) -> str:

@@ -15,9 +15,10 @@ def restore(
     ],
 ) -> None:
     """Make a new journal of a copy, row by row, and check it; an existing one is never touched."""
+    from mqd.store.database import shown
     from mqd.store.restoring import restore
 
-    found = restore(copy, database)
-    typer.echo(f"{database}: {found.what}")
+    found, place = restore(copy, database), shown(database)
+    typer.echo(f"{place}: {found.what}")
     typer.echo(f"rows {found.rows:,}, head {found.head}")
-    typer.echo(f"look further  mqd journal replay --db {database}")
+    typer.echo(f"look further  mqd journal replay --db {place}")

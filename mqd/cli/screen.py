@@ -37,7 +37,7 @@ class Screen:
     """A watcher that draws; a run too short to be watched shows nothing of it."""
 
     def __init__(
-        self, console: Console, book: RuleBook, tally: Tally, title: str, bars_to_come: int
+        self, console: Console, book: RuleBook, tally: Tally, title: str, bars_to_come: int | None
     ) -> None:
         self._console = console
         self._teller = Teller(book, order_states=True)

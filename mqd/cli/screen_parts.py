@@ -45,7 +45,7 @@ class Shown(NamedTuple):
     book: RuleBook
     state: DeskState
     tally: Tally
-    bars_to_come: int
+    bars_to_come: int | None  # None: nobody knows
     decisions: dict[str, Decision]
     recent: tuple[Happening, ...]
 
@@ -94,12 +94,14 @@ def _progress(shown: Shown, width: int) -> list[Text]:
         line.append("session closed", "dim")
     length_ns = session.close_ns - session.open_ns
     room = max(10, width - _LABEL_WIDTH - 27)
-    taken = f"{tally.bars:,} of {shown.bars_to_come:,}, session {len(tally.sessions)}"
+    whole = shown.bars_to_come
+    of_whole = "" if whole is None else f" of {whole:,}"
+    taken = f"{tally.bars:,}{of_whole}, session {len(tally.sessions)}"
     return [
         line,
         _labelled("session").append_text(_bar(gone_ns, length_ns, room))
         .append(f"  {_minutes(gone_ns)} of {_minutes(length_ns)} min", "dim"),
-        _labelled("bars").append_text(_bar(tally.bars, shown.bars_to_come, room))
+        _labelled("bars").append_text(_bar(tally.bars, whole or 0, room))
         .append(f"  {taken}", "dim"),
     ]  # fmt: skip
 

@@ -86,12 +86,29 @@ def _compared(found: DeskStatus) -> list[tuple[str, str]]:
         text = f"{both_times(last.at_ns)}, {last.verdict}, {last.differences} differences"
         if last.refusals:
             text += f", refused by {', '.join(last.refusals)}"
-    facts = [("compared with broker", text)]
+    facts = [("compared with broker", text), *_lines(found)]
     if found.compared is not None and not found.is_in_step:
         facts.append(("in step", "no: nothing is opened until a comparison says so"))
     if found.unproved:
         ids = ", ".join(order.client_order_id for order in found.unproved)
         facts.append(("outcome unknown", ids))
+    return facts
+
+
+def _lines(found: DeskStatus) -> list[tuple[str, str]]:
+    """What does not come in, and since when."""
+    from mqd.cli.happenings import both_times
+
+    facts = [
+        (f"{item.stream} is down since", both_times(item.since_ns))
+        for item in found.lines.streams_down
+    ]
+    for what, trouble in (
+        ("no answer since", found.lines.unanswered),
+        ("locked out since", found.lines.locked_out),
+    ):
+        if trouble is not None:
+            facts.append((what, f"{both_times(trouble.since_ns)}: {trouble.reason}"))
     return facts
 
 

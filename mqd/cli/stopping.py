@@ -68,8 +68,8 @@ class StoppableClock(SystemClock):
         """Wait, or until a stop is wanted."""
         until_s = time.monotonic() + duration_s
         while not self._stop.is_wanted:
+            self.while_waiting()  # also where there is no time to wait
             left_s = until_s - time.monotonic()
             if left_s <= 0:
                 return
-            self.while_waiting()
             time.sleep(min(left_s, _SLICE_S))

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
     from mqd.model.position import Trade
+    from mqd.publish.api_calls import ApiCalls
     from mqd.publish.summary import RunSummary, StrategySummary
 
 _WIDE = 100
@@ -27,7 +28,7 @@ _LABEL_WIDTH = 14  # two blanks and twelve letters: a digest still fits beside i
 SYNTHETIC = "synthetic samples, made up by a formula, not market data"
 
 
-def print_summary(console: Console, summary: RunSummary) -> None:
+def print_summary(console: Console, summary: RunSummary, calls: ApiCalls | None = None) -> None:
     """Print everything the end of a run has to say."""
     console.print(_heading(f"Summary: {summary.label.ended}"))
     console.print(_facts(_what_ran(summary)))
@@ -41,6 +42,9 @@ def print_summary(console: Console, summary: RunSummary) -> None:
         console.print(_reasons(strategy))
     console.print(_heading("The desk"))
     console.print(_facts(_desk(summary)))
+    if calls is not None:
+        console.print(_heading("Asked of the broker"))
+        console.print(_facts(list(calls.facts())))
     console.print(_heading("The record"))
     console.print(_facts(_record(summary)))
 

@@ -19,6 +19,7 @@ from mqd.rules.problems import did_you_mean
 UsageError: Final = cast("type[Exception]", typer.BadParameter.__bases__[0])
 
 _HELP: Final = "--help"
+_UNREADABLE: Final = re.compile(r"'(.+)' is not readable")
 _EXTRA: Final = re.compile(r"arguments?(?:\(s\))? \((.+)\)")
 
 
@@ -133,6 +134,10 @@ def _of_parameter(error: Exception, asked: Iterable[Asked], words: Sequence[str]
     if found is None:
         return str(error)
     shown = " or ".join(found.names)
+    unreadable = _UNREADABLE.search(str(error))
+    if unreadable is not None:
+        before = f"{shown} " if found.is_option else ""
+        return f"{before}{unreadable[1]}: you have no permission to read it"
     if _kind(error) == "MissingParameter":
         return f"{shown} is missing: {found.info.help}"
     value = _typed(words, found.names)

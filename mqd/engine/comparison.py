@@ -9,8 +9,10 @@ from decimal import Decimal
 from mqd.engine.core import Engine
 from mqd.engine.ledger import EXACT
 from mqd.engine.moves import UNKNOWN, in_age_order
-from mqd.engine.positions import quotient
+from mqd.engine.positions import share_of
 from mqd.engine.state import DeskState
+from mqd.ground.ids import is_ours
+from mqd.ground.times import NS_PER_S
 from mqd.model.event import SnapshotTaken
 from mqd.model.order import EXTERNAL
 
@@ -18,10 +20,11 @@ MISSING_LOCAL = "missing_local"
 MISSING_BROKER = "missing_broker"
 QUANTITY_MISMATCH = "quantity_mismatch"
 UNKNOWN_ORDER = "unknown_order"
+LOST_ORDER = "lost_order"
 STUCK_ORDER = "stuck_order"
 CASH = "cash"
 POSITIONS = frozenset({MISSING_LOCAL, MISSING_BROKER, QUANTITY_MISMATCH})
-
+KINDS = POSITIONS | {UNKNOWN_ORDER, LOST_ORDER, STUCK_ORDER, CASH}
 
 _ZERO = Decimal(0)
 _SHARE_STEP = Decimal("0.000001")
@@ -35,6 +38,10 @@ class DriftFacts:
     share: float = 0.0
     value_usd: float = 0.0
     value_known: bool = False
+    looks: int = 0
+    orders: int = 0
+    since_fill_s: float = 0.0
+    has_filled: bool = False
     missing_positions: int = 0
     largest_share: float = 0.0
 
@@ -53,19 +60,28 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What a comparison found: every difference, which symbols wait for an order's outcome, and
-    the codes that refuse to go on from it.
+    """What a comparison found: every difference, which symbols wait for an order's outcome, what
+    is looked at again before anything is done about it, and the codes that refuse to go on.
     """
 
     differences: tuple[Difference, ...]
     waiting: frozenset[str]
+    looking: tuple[Difference, ...]
     refusals: tuple[str, ...]
 
 
 def compare(engine: Engine, state: DeskState, snapshot: SnapshotTaken) -> Comparison:
     """Every difference between the desk and a snapshot; changes nothing."""
     waiting = _waiting(state, snapshot)
-    drifts = tuple(_positions(engine, state, snapshot, waiting))
+    looked_at = tuple(_positions(engine, state, snapshot, waiting))
+    looks_again = engine.book.drift_looks_again
+    is_early = [
+        not state.adopts_next
+        and bool(looks_again.evaluate(None, None, state.session, state.desk, None, None, facts))
+        for _, facts in looked_at
+    ]
+    drifts = tuple(d for (d, _), early in zip(looked_at, is_early, strict=True) if not early)
+    looking = tuple(d for (d, _), early in zip(looked_at, is_early, strict=True) if early)
     found = (*drifts, *_orders(state, snapshot), *_cash(state, snapshot))
     facts = DriftFacts(
         missing_positions=sum(1 for d in drifts if d.kind in {MISSING_LOCAL, MISSING_BROKER}),
@@ -75,7 +91,7 @@ def compare(engine: Engine, state: DeskState, snapshot: SnapshotTaken) -> Compar
     )
     rules = engine.book.drift_refuses
     mask = rules.evaluate(None, None, state.session, state.desk, None, None, facts)
-    return Comparison(found, waiting, rules.true_codes(mask))
+    return Comparison(found, waiting, looking, rules.true_codes(mask))
 
 
 def _waiting(state: DeskState, snapshot: SnapshotTaken) -> frozenset[str]:
@@ -91,7 +107,7 @@ def _waiting(state: DeskState, snapshot: SnapshotTaken) -> frozenset[str]:
 
 def _positions(
     engine: Engine, state: DeskState, snapshot: SnapshotTaken, waiting: frozenset[str]
-) -> Iterator[Difference]:
+) -> Iterator[tuple[Difference, DriftFacts]]:
     there = {item.symbol: item for item in snapshot.positions if item.qty}
     here = {item.symbol for item in state.ledger.positions.open_positions()}
     tolerates = engine.book.drift_tolerates
@@ -102,29 +118,45 @@ def _positions(
         if local == broker or symbol in waiting:
             continue
         gap = EXACT.subtract(local, broker).copy_abs()
-        share = quotient(gap, max(local.copy_abs(), broker.copy_abs()), _SHARE_STEP)
-        price = state.symbol(symbol).last_close
-        facts = DriftFacts(
-            qty=float(gap),
-            share=float(share),
-            value_usd=float(gap) * price,
-            value_known=price > 0,
-        )
+        share = share_of(gap, max(local.copy_abs(), broker.copy_abs()), _SHARE_STEP)
+        facts = _drift_facts(state, symbol, gap, share)
+        facts.looks = looks_at(state, symbol, local, broker)
         if tolerates.evaluate(None, None, state.session, state.desk, None, None, facts):
             continue
         kind = QUANTITY_MISMATCH if local and broker else MISSING_BROKER
-        yield Difference(
+        difference = Difference(
             MISSING_LOCAL if not local else kind, symbol, local, broker, share,
             held.average_price if held is not None else None,
         )  # fmt: skip
+        yield difference, facts
+
+
+def looks_at(state: DeskState, symbol: str, local: Decimal, broker: Decimal) -> int:
+    """Comparisons in a row that showed these two numbers, with the one in hand."""
+    *seen, looks = state.drift_looks.get(symbol, (None, None, 0))
+    return looks + 1 if seen == [local, broker] else 1
+
+
+def _drift_facts(state: DeskState, symbol: str, gap: Decimal, share: Decimal) -> DriftFacts:
+    facts = state.symbol(symbol)
+    return DriftFacts(
+        qty=float(gap),
+        share=float(share),
+        value_usd=float(gap) * facts.last_close,
+        value_known=facts.last_close > 0,
+        orders=sum(1 for order in in_age_order(state) if order.symbol == symbol),
+        since_fill_s=(state.now_ns - facts.filled_ns) / NS_PER_S,
+        has_filled=facts.filled_ns > 0,
+    )
 
 
 def _orders(state: DeskState, snapshot: SnapshotTaken) -> Iterator[Difference]:
     reported = {report.client_order_id for report in snapshot.orders}
     for report in snapshot.orders:
         if report.client_order_id not in state.orders:
+            kind = LOST_ORDER if is_ours(report.client_order_id) else UNKNOWN_ORDER
             yield Difference(
-                UNKNOWN_ORDER, report.client_order_id or report.broker_order_id, _ZERO, report.qty
+                kind, report.client_order_id or report.broker_order_id, _ZERO, report.qty
             )
     for order in in_age_order(state):
         is_older = order.created_ns <= snapshot.asked_ns

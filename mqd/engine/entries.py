@@ -41,8 +41,13 @@ def check_execution(execution: Execution) -> None:
     """Refuse what cannot be. Shares that were given to the account may have cost nothing.
 
     Raises:
-        MalformedExecutionError: one of its numbers, or its side.
+        MalformedExecutionError: one of its numbers, its side, or that it has no id.
     """
+    if not execution.execution_id:
+        raise MalformedExecutionError(
+            f"an execution of {execution.client_order_id} has no id, so that a repeat of it could "
+            "not be told; it was not booked"
+        )
     may_be_free = execution.kind == ADOPTED and not execution.price
     for name in ("qty", "price", "fee_usd"):
         value = getattr(execution, name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from decimal import Decimal
 
 from mqd.engine.core import Engine, Step, raise_incident
@@ -15,6 +16,7 @@ from mqd.engine.moves import (
     mark_to_market,
     move_order,
 )
+from mqd.engine.positions import closing_qty
 from mqd.engine.state import DeskState
 from mqd.ground.errors import (
     BrokerEchoError,
@@ -26,6 +28,7 @@ from mqd.ground.errors import (
 from mqd.model.event import ExecutionBusted, ExecutionCorrected, FeeCharged, OrderFilled
 from mqd.model.fill import Execution
 from mqd.model.order import ENTRY, EXTERNAL, Order
+from mqd.model.position import ZERO
 from mqd.model.snapshot import OrderReport
 
 
@@ -60,10 +63,15 @@ def infer_fill(
     """Book what the broker's total says was filled and no execution has told yet."""
     if report.average_price is None:
         return order
-    booked = state.ledger.infer(
-        order.client_order_id, order.strategy, order.symbol, order.side, report.filled_qty,
-        report.average_price, state.now_ns, order.reason, order.rules_digest,
-    )  # fmt: skip
+    try:
+        booked = state.ledger.infer(
+            order.client_order_id, order.strategy, order.symbol, order.side, report.filled_qty,
+            report.average_price, state.now_ns, order.reason, order.rules_digest,
+        )  # fmt: skip
+    except MqdError as error:
+        state.desk.snapshot_is_due = True
+        raise_incident(engine, state, step, error, order.client_order_id)
+        return order
     if booked is None:
         return order
     return _after_fill(engine, state, order, booked, report.broker_order_id, step)
@@ -75,6 +83,7 @@ def _after_fill(
     """Positions first, then the order: its state never decides what is held."""
     if order.state in engine.orders.terminal and is_entry_without_fill(state, order):
         state.strategies[order.strategy].entries_today += 1  # it was given back too early
+    state.symbol(order.symbol).filled_ns = state.now_ns
     follow_booked(engine, state, (order.strategy, order.symbol), booked, step)
     before_qty = order.filled_qty
     order = heard_of(confirmed(order, broker_order_id), state.now_ns)
@@ -115,35 +124,59 @@ def follow_booked(
 
 def on_foreign_fill(engine: Engine, state: DeskState, event: OrderFilled, step: Step) -> None:
     """A fill of an order that the desk never made: the position follows, and a person is told."""
+    if event.execution_id in state.accounted:  # its shares came with a comparison already
+        state.counts["duplicate_fills"] += 1
+        return
     error = UnknownOrderError(f"a fill of {event.qty} for {event.client_order_id}, not ours")
     if event.symbol and event.side:
-        strategy = _whose(state, event)
-        execution = Execution(
-            event.execution_id, event.client_order_id, strategy, event.symbol, event.side,
-            event.qty, event.price, event.fee_usd, event.at_ns,
-        )  # fmt: skip
-        try:
-            booked = state.ledger.book(execution, EXTERNAL.upper(), state.rules_digest)
-        except MqdError as caught:
-            raise_incident(engine, state, step, caught, event.execution_id)
+        before = len(state.ledger.executions)
+        for execution in _shared_out(state, event):
+            try:
+                booked = state.ledger.book(execution, EXTERNAL.upper(), state.rules_digest)
+            except MqdError as caught:
+                state.desk.snapshot_is_due = True
+                raise_incident(engine, state, step, caught, event.execution_id)
+                return
+            if booked is not None:
+                follow_booked(engine, state, (execution.strategy, event.symbol), booked, step)
+        if len(state.ledger.executions) == before:  # told before
             return
-        if booked is None:
-            return
-        follow_booked(engine, state, (strategy, event.symbol), booked, step)
     state.desk.snapshot_is_due = True
     raise_incident(engine, state, step, error, event.client_order_id)
 
 
-def _whose(state: DeskState, event: OrderFilled) -> str:
-    """What goes against a position of ours closes it, whoever sold: it cannot be sold again."""
+def _shared_out(state: DeskState, event: OrderFilled) -> Iterator[Execution]:
+    """What goes against a position of ours closes it, whoever traded: it cannot be closed again.
+
+    What is more than that is not ours, and is not sold; it has the id with a word behind it.
+    """
+    rest_id = f"{event.execution_id}-rest"
     known = state.ledger.executions.get(event.execution_id)
-    if known is not None:
-        return known.strategy
+    strategy, qty = EXTERNAL, event.qty
+    if not event.qty.is_finite():
+        pass  # it is refused as a whole
+    elif known is None:
+        strategy, qty = _against(state, event)
+    else:
+        strategy = known.strategy
+        qty = min(known.qty, qty) if rest_id in state.ledger.executions else qty
+    whole = Execution(
+        event.execution_id, event.client_order_id, strategy, event.symbol, event.side,
+        event.qty, event.price, event.fee_usd, event.at_ns,
+    )  # fmt: skip
+    yield whole._replace(qty=qty)
+    if qty < event.qty:
+        rest = EXACT.subtract(event.qty, qty)
+        yield whole._replace(execution_id=rest_id, strategy=EXTERNAL, qty=rest, fee_usd=ZERO)
+
+
+def _against(state: DeskState, event: OrderFilled) -> tuple[str, Decimal]:
     for position in state.ledger.positions.open_positions():
-        is_against = (position.qty > 0) == (event.side == "sell")
-        if position.symbol == event.symbol and position.strategy != EXTERNAL and is_against:
-            return position.strategy
-    return EXTERNAL
+        is_ours = position.symbol == event.symbol and position.strategy != EXTERNAL
+        closing = closing_qty(position, event.side, event.qty)
+        if is_ours and closing > 0:
+            return position.strategy, closing
+    return EXTERNAL, event.qty
 
 
 def on_bust(engine: Engine, state: DeskState, event: ExecutionBusted, step: Step) -> None:
@@ -171,7 +204,8 @@ def _correct(
             booked = ledger.correct(
                 execution_id, event.new_execution_id, event.price, event.qty, event.at_ns
             )
-    except MqdError as error:
+    except MqdError as error:  # shares may be gone that are booked here: inferred, or still to come
+        state.desk.snapshot_is_due = True
         raise_incident(engine, state, step, error, execution_id)
         return
     if booked is None:

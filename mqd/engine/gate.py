@@ -132,7 +132,7 @@ def _send(engine: Engine, state: DeskState, signal: StrategySignal, step: Step) 
     """Make the order, durable with this step's outcome, and the command that sends it."""
     holding = state.holdings.get((signal.strategy, signal.symbol))
     attempt = holding.exit_attempts + 1 if signal.role == EXIT and holding is not None else 1
-    order_id = client_order_id(signal.strategy, signal.symbol, signal.at_ns, signal.role, attempt)
+    order_id = _order_id(engine, state, signal, attempt)
     if order_id in state.orders:
         error = DuplicateOrderError(f"{order_id} exists already; nothing was sent")
         raise_incident(engine, state, step, error, order_id)
@@ -168,6 +168,22 @@ def _send(engine: Engine, state: DeskState, signal: StrategySignal, step: Step) 
         )
     )
     return True
+
+
+def _order_id(engine: Engine, state: DeskState, signal: StrategySignal, attempt: int) -> str:
+    """The id of this decision's order.
+
+    A position that was closed and opened again within the second of its exit's id, by the next
+    part of a fill, has another exit: where the first has ended, that one takes the next number.
+    """
+    while True:
+        order_id = client_order_id(
+            signal.strategy, signal.symbol, signal.at_ns, signal.role, attempt
+        )
+        known = state.orders.get(order_id)
+        if signal.role != EXIT or known is None or known.state not in engine.orders.terminal:
+            return order_id
+        attempt += 1
 
 
 def checked(

@@ -16,28 +16,32 @@ def follow_holding(state: DeskState, key: Key, step: Step) -> None:
     """Begin or end the care of a position, after the ledger has changed."""
     is_open = state.ledger.positions.get(*key).is_open
     holding = state.holdings.get(key)
+    at_ns = min(step.at_ns, state.now_ns)  # a fill may carry a time to come
     if is_open and holding is None:
-        at_ns = min(step.at_ns, state.now_ns)  # a fill may carry a time to come
         state.holdings[key] = Holding(at_ns, at_ns)
     elif not is_open and holding is not None:
         del state.holdings[key]
         if key[0] != EXTERNAL:
-            _count_look(holding, step.at_ns)
+            _count_look(holding, at_ns)
             step.notes.append(
                 TradeWatched(
                     step.at_ns,
                     *key,
-                    (step.at_ns - holding.opened_ns) // NS_PER_S,
+                    (at_ns - holding.opened_ns) // NS_PER_S,
                     holding.blind_ns // NS_PER_S,
                 )
             )
 
 
 def looked_at(state: DeskState, key: Key, at_ns: int) -> None:
-    """A rule has just asked whether this position is to be left."""
+    """A rule has just asked whether this position is to be left, as it stood at `at_ns`.
+
+    What has long been history by now (after a start, after a gap) was not looked at then.
+    """
     holding = state.holdings.get(key)
     if holding is not None:
-        _count_look(holding, at_ns)
+        is_history = state.now_ns - at_ns >= NS_PER_MINUTE
+        _count_look(holding, state.now_ns if is_history else at_ns)
 
 
 def _count_look(holding: Holding, at_ns: int) -> None:
@@ -53,12 +57,12 @@ def unwatched_s(state: DeskState, key: Key) -> float:
     return max(0, state.now_ns - holding.looked_ns) / NS_PER_S
 
 
-def note_ended_exit(state: DeskState, order: Order, at_ns: int) -> None:
+def note_ended_exit(state: DeskState, order: Order) -> None:
     """An exit ended; if it did not close the position, that counts as an attempt."""
     holding = state.holdings.get((order.strategy, order.symbol))
     if order.role == EXIT and holding is not None:
         holding.exit_attempts = max(holding.exit_attempts, order.attempt)
-        holding.exit_ended_ns = at_ns
+        holding.exit_ended_ns = state.now_ns
         holding.exit_reason = order.reason
 
 

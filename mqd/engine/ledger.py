@@ -12,6 +12,7 @@ shares are inferred from an average that the broker has rounded already.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -269,6 +270,17 @@ class Ledger:
         """`cash_delta_usd` from the executions alone."""
         self._recount.follow(self.executions)
         return self._recount.cash_usd
+
+    def earned_today(
+        self, open_ns: int, strategies: Iterable[str]
+    ) -> tuple[Decimal, dict[str, Decimal]]:
+        """Realised P&L of this session, from the executions: the desk's own, and by strategy.
+
+        It has to be asked after every booking, so that the next session starts from there.
+        """
+        self._recount.follow(self.executions)
+        held = self.positions.open_positions()
+        return self._recount.earned_today(open_ns, strategies, held)
 
     def closed_at(self, position: Position, price: Decimal, at_ns: int, reason: str) -> Trade:
         """The trade of this open position if its rest were closed at `price` without costs."""

@@ -13,6 +13,7 @@ from mqd.model.position import ZERO
 
 UNKNOWN = "UNKNOWN"
 PENDING_CANCEL = "PENDING_CANCEL"
+NOT_SENT = "NOT_SENT"
 
 
 def confirmed(order: Order, broker_order_id: str) -> Order:
@@ -31,12 +32,13 @@ def move_order(engine: Engine, state: DeskState, order: Order, event: str, step:
     error: MqdError | None = None
     try:
         order = engine.orders.apply(order, event, step.at_ns, step.log)
+        order = order._replace(updated_ns=state.now_ns)  # a broker's clock may be anywhere
     except MqdError as caught:
         error = caught
     state.orders[order.client_order_id] = order
     if order.state in engine.orders.terminal and before not in engine.orders.terminal:
         state.working.discard(order.client_order_id)
-        note_ended_exit(state, order, step.at_ns)
+        note_ended_exit(state, order)
         if is_entry_without_fill(state, order):
             state.strategies[order.strategy].entries_today -= 1
     count_working(state, order.symbol)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from mqd.engine.core import Engine, Step, raise_incident
 from mqd.engine.fills import infer_fill, on_bust, on_correction, on_fee, on_fill, on_foreign_fill
-from mqd.engine.moves import PENDING_CANCEL, confirmed, heard_of, move_order
+from mqd.engine.moves import NOT_SENT, PENDING_CANCEL, confirmed, heard_of, move_order
 from mqd.engine.state import DeskState
 from mqd.ground.errors import (
     BrokerEchoError,
+    LockedOutError,
     UnknownBrokerWordError,
     UnknownOrderError,
+    UnreadableNewsError,
 )
 from mqd.model.command import LookUpOrder
 from mqd.model.event import (
     BrokerEvent,
+    BrokerLockedOut,
     CancelRefused,
     ExecutionBusted,
     ExecutionCorrected,
@@ -30,6 +33,7 @@ from mqd.model.event import (
     SnapshotFailed,
     StreamLost,
     StreamRestored,
+    UnreadableReceived,
 )
 from mqd.model.order import Order
 from mqd.model.snapshot import OrderReport
@@ -47,6 +51,8 @@ MACHINE_EVENT: dict[type, str] = {
 }
 _STAYS = "stays"
 _FILLED = "filled"
+_ACKNOWLEDGED = "acknowledged"
+_ENDS = frozenset({_FILLED, "cancelled", "expired", "rejected"})  # no newer news undoes an end
 
 
 def on_broker_event(engine: Engine, state: DeskState, event: BrokerEvent, step: Step) -> None:
@@ -67,17 +73,31 @@ def on_broker_event(engine: Engine, state: DeskState, event: BrokerEvent, step: 
             on_correction(engine, state, event, step)
         case FeeCharged():
             on_fee(engine, state, event, step)
+        case StreamLost() | StreamRestored() | BrokerLockedOut() | UnreadableReceived():
+            _on_line(engine, state, event, step)
+        case SnapshotFailed():
+            # Nothing is known, which is not the same as nothing: the desk's patience asks again.
+            state.desk.is_in_step = state.desk.is_waiting_for_snapshot = False
+        case _:
+            _on_order_news(engine, state, event, step)
+
+
+def _on_line(engine: Engine, state: DeskState, event: BrokerEvent, step: Step) -> None:
+    """The line to the broker: whether it is there, and whether what it says can be read."""
+    match event:
         case StreamLost():
             state.streams_down.add(event.stream)
             state.desk.is_in_step = False
         case StreamRestored():
             state.streams_down.discard(event.stream)
             state.desk.snapshot_is_due = True
-        case SnapshotFailed():
-            # Nothing is known, which is not the same as nothing: the desk's patience asks again.
-            state.desk.is_in_step = state.desk.is_waiting_for_snapshot = False
-        case _:
-            _on_order_news(engine, state, event, step)
+        case BrokerLockedOut():
+            state.desk.is_in_step = False
+            raise_incident(engine, state, step, LockedOutError(event.reason), "broker")
+        case UnreadableReceived():
+            state.desk.snapshot_is_due = True
+            error = UnreadableNewsError(f"{event.stream}: {event.reason}")
+            raise_incident(engine, state, step, error, event.stream)
 
 
 def _on_order_news(engine: Engine, state: DeskState, event: BrokerEvent, step: Step) -> None:
@@ -92,6 +112,7 @@ def _on_order_news(engine: Engine, state: DeskState, event: BrokerEvent, step: S
         return  # it was sent, or heard of, after the question: the answer is older than that
     if isinstance(event, OrderAcknowledged):
         order = confirmed(order, event.broker_order_id)
+        _tell_if_given_up(engine, state, order, step)
     if isinstance(event, OrderOutcomeLost):
         order = order._replace(updated_ns=state.now_ns)
     elif isinstance(event, OrderNotTaken):
@@ -122,31 +143,60 @@ def on_report(engine: Engine, state: DeskState, report: OrderReport, step: Step)
         error = UnknownOrderError(f"a report on {report.client_order_id}, which is not ours")
         raise_incident(engine, state, step, error, report.client_order_id)
         return
+    meaning = _meaning(engine, state, report, order, step)
+    if meaning is None:
+        return
+    booked_qty = state.ledger.filled(order.client_order_id)
+    if report.filled_qty < booked_qty and meaning not in _ENDS:
+        return  # older than what we know: the filled quantity never falls
+    look_ups = order.look_ups
+    order = heard_of(confirmed(order, report.broker_order_id), state.now_ns)
+    if meaning == _STAYS:
+        order = order._replace(look_ups=look_ups)  # an answer that leaves the question open
+    if order.state == PENDING_CANCEL and meaning == _ACKNOWLEDGED:
+        order = order._replace(was_taken=False)  # it works there; of our cancel nothing is known
+    if meaning == _ACKNOWLEDGED:
+        _tell_if_given_up(engine, state, order, step)
+    state.orders[order.client_order_id] = order
+    if report.filled_qty > booked_qty:
+        order = infer_fill(engine, state, order, report, step)
+        if order.filled_qty < report.filled_qty and meaning in _ENDS:
+            return  # it does not end before all that was filled of it is booked
+    if meaning == _FILLED:
+        # Done there with less than was ordered: an execution was taken back, the rest is gone.
+        meaning = "cancelled" if report.filled_qty < report.qty else _FILLED
+        if order.state in engine.orders.terminal:
+            return
+    if meaning != _STAYS:
+        move_order(engine, state, order, meaning, step)
+
+
+def _meaning(
+    engine: Engine, state: DeskState, report: OrderReport, order: Order, step: Step
+) -> str | None:
+    """What the broker's word means for the order; None, and told, where nothing can follow."""
     if (report.symbol, report.side, report.qty) != (order.symbol, order.side, order.qty):
         echo = BrokerEchoError(
             f"{order.client_order_id}: sent {order.side} {order.qty} {order.symbol}, the broker "
             f"has {report.side} {report.qty} {report.symbol}"
         )
         raise_incident(engine, state, step, echo, order.client_order_id)
-        return
+        return None
     meaning = engine.broker_words.get(report.status)
     if meaning is None:
         unknown = UnknownBrokerWordError(
             f"{order.client_order_id} is {report.status!r} at the broker, a word without a rule"
         )
         raise_incident(engine, state, step, unknown, order.client_order_id)
-        return
-    booked_qty = state.ledger.filled(order.client_order_id)
-    if report.filled_qty < booked_qty:
-        return  # older than what we know: the filled quantity never falls
-    order = heard_of(confirmed(order, report.broker_order_id), state.now_ns)
-    if order.state == PENDING_CANCEL and meaning == "acknowledged":
-        order = order._replace(was_taken=False)  # it works there; of our cancel nothing is known
-    state.orders[order.client_order_id] = order
-    if report.filled_qty > booked_qty:
-        order = infer_fill(engine, state, order, report, step)
-    if meaning == _FILLED:
-        # Done there with less than was ordered: an execution was taken back, the rest is gone.
-        meaning = "cancelled" if report.filled_qty < report.qty else _STAYS
-    if meaning != _STAYS:
-        move_order(engine, state, order, meaning, step)
+    return meaning
+
+
+def _tell_if_given_up(engine: Engine, state: DeskState, order: Order, step: Step) -> None:
+    """Tell, once, of an order that works at the broker after it was proved never to have come."""
+    given_up = state.orders[order.client_order_id]
+    if order.state == NOT_SENT and given_up.broker_order_id is None:
+        error = UnknownOrderError(
+            f"{order.client_order_id} was given up as never sent, and works at the broker as "
+            f"{order.broker_order_id}; it has to be taken back there"
+        )
+        raise_incident(engine, state, step, error, order.client_order_id)

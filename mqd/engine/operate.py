@@ -67,4 +67,9 @@ def _switch(engine: Engine, state: DeskState, event: OperatorActed) -> str:
         state.disabled.discard(event.strategy)
     facts = state.strategies[event.strategy]
     facts.enabled = may_trade(compiled, state)
-    return f"{event.strategy} is {'enabled' if facts.enabled else 'disabled'}; its exits go on"
+    if event.strategy in state.disabled:
+        return f"{event.strategy} is disabled; its exits go on"
+    if not facts.enabled:
+        status = compiled.rules.status
+        return f"{event.strategy} is enabled; as {status} it opens nothing, its exits go on"
+    return f"{event.strategy} is enabled; its exits go on"

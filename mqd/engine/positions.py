@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
+from decimal import ROUND_UP, Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
 
 from mqd.model.position import ZERO, Position
 
@@ -56,6 +56,11 @@ class PositionStore:
 def quotient(amount: Decimal, divisor: Decimal, step: Decimal) -> Decimal:
     """The amount divided, to the nearest `step`."""
     return _ROUNDED.divide(amount, divisor).quantize(step, context=_ROUNDED)
+
+
+def share_of(part: Decimal, whole: Decimal, step: Decimal) -> Decimal:
+    """The part as a share of the whole, to the next `step` up: beyond a limit stays beyond it."""
+    return _ROUNDED.divide(part, whole).quantize(step, rounding=ROUND_UP, context=_ROUNDED)
 
 
 def closing_qty(position: Position, side: str, qty: Decimal) -> Decimal:

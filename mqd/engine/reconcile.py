@@ -9,12 +9,15 @@ from __future__ import annotations
 from decimal import Decimal
 
 from mqd.engine.comparison import (
+    KINDS,
+    LOST_ORDER,
     POSITIONS,
     STUCK_ORDER,
     UNKNOWN_ORDER,
     Comparison,
     Difference,
     compare,
+    looks_at,
 )
 from mqd.engine.core import Engine, Step, raise_incident
 from mqd.engine.fills import adopt, on_fill
@@ -23,13 +26,15 @@ from mqd.engine.news import on_report
 from mqd.engine.state import DeskState
 from mqd.engine.watch import look_up
 from mqd.ground.errors import PositionDriftError, ReconciliationError, UnknownOrderError
-from mqd.ground.ids import CLIENT_ID_PREFIX
 from mqd.model.decision import DriftFound, Reconciled
 from mqd.model.event import OrderFilled, SnapshotTaken
-from mqd.model.order import EXTERNAL
+from mqd.model.order import EXTERNAL, Order
+from mqd.model.position import ZERO
 from mqd.model.snapshot import ReportedExecution
 
 CLEAN, MENDED, WAITS, REFUSED = "clean", "mended", "waits", "refused"
+LOOKS_AGAIN = "looks_again"
+BROKER = "broker"  # whom a refused comparison is told of
 
 
 def on_snapshot(engine: Engine, state: DeskState, snapshot: SnapshotTaken, step: Step) -> None:
@@ -47,16 +52,24 @@ def on_snapshot(engine: Engine, state: DeskState, snapshot: SnapshotTaken, step:
         return
     desk.is_waiting_for_snapshot = False
     found = compare(engine, state, snapshot)
+    _remember_looks(state, found)
     _count_external(state, snapshot)
     if found.refusals and not state.adopts_next:
         _refuse(engine, state, found, step)
         return
+    state.paged -= {page for page in state.paged if page[1] == BROKER}
+    stands = {(difference.kind, difference.subject) for difference in found.differences}
+    state.paged -= {page for page in state.paged if page[0] in KINDS and page not in stands}
     for difference in found.differences:
         _settle(engine, state, difference, step)
     if snapshot.cash_usd is not None:  # told once; from here on it is counted anew
         state.cash_base_usd = EXACT.subtract(snapshot.cash_usd, state.ledger.cash_delta_usd)
     state.adopts_next = False
-    waits = bool(found.waiting) or any(d.kind == STUCK_ORDER for d in found.differences)
+    _account_for(state, snapshot)
+    for difference in found.looking:
+        _note(difference, LOOKS_AGAIN, step)
+    waits = bool(found.waiting or found.looking)
+    waits |= any(d.kind == STUCK_ORDER for d in found.differences)
     verdict = WAITS if waits else MENDED if found.differences else CLEAN
     desk.is_in_step = not waits and not state.streams_down
     state.refused_start = ()
@@ -99,12 +112,34 @@ def _as_fill(item: ReportedExecution, order_id: str) -> OrderFilled:
 
 
 def _count_external(state: DeskState, snapshot: SnapshotTaken) -> None:
-    """Orders that others have working there, by symbol: they block entries and are left alone."""
+    """Orders that work there and not here, by symbol: they block entries and are left alone."""
     for facts in state.symbols.values():
         facts.external_orders = 0
     for report in snapshot.orders:
-        if report.client_order_id not in state.orders:
+        if report.client_order_id not in state.working:
             state.symbol(report.symbol).external_orders += 1
+
+
+def _account_for(state: DeskState, snapshot: SnapshotTaken) -> None:
+    """Others' executions that the positions contain by now; a stream may tell them later."""
+    there = {item.symbol: item.qty for item in snapshot.positions}
+    ledger = state.ledger
+    state.accounted = frozenset(
+        item.execution_id
+        for item in snapshot.executions
+        if item.execution_id not in ledger.executions
+        and ledger.positions.held(item.symbol) == there.get(item.symbol, ZERO)
+    )
+
+
+def _remember_looks(state: DeskState, found: Comparison) -> None:
+    """How often in a row each position's difference was seen."""
+    seen = [d for d in (*found.differences, *found.looking) if d.kind in POSITIONS]
+    state.drift_looks = {
+        d.subject: (d.local, d.broker, looks_at(state, d.subject, d.local, d.broker)) for d in seen
+    }
+    for facts in state.symbols.values():
+        facts.lacks_shares = False
 
 
 def _refuse(engine: Engine, state: DeskState, found: Comparison, step: Step) -> None:
@@ -112,12 +147,20 @@ def _refuse(engine: Engine, state: DeskState, found: Comparison, step: Step) -> 
     state.refused_start = found.refusals
     for difference in found.differences:
         _note(difference, REFUSED, step)
+        if difference.kind in POSITIONS:
+            local, broker = difference.local, difference.broker
+            is_less = broker.copy_abs() < local.copy_abs() or broker * local < 0
+            state.symbol(difference.subject).lacks_shares = is_less
     step.notes.append(Reconciled(step.at_ns, REFUSED, len(found.differences), found.refusals))
+    pages = {(code, BROKER) for code in found.refusals}
+    if pages <= state.paged:  # told already: it stands, and a person who flattens is not stopped
+        return
+    state.paged |= pages
     error = ReconciliationError(
         f"{', '.join(found.refusals)}: {len(found.differences)} differences from the broker; "
         "`mqd reconcile --dry-run` shows them"
     )
-    raise_incident(engine, state, step, error, "broker")
+    raise_incident(engine, state, step, error, BROKER)
 
 
 def _settle(engine: Engine, state: DeskState, difference: Difference, step: Step) -> None:
@@ -126,23 +169,27 @@ def _settle(engine: Engine, state: DeskState, difference: Difference, step: Step
     if state.adopts_next and difference.kind in POSITIONS:
         do = "adopt"
     _note(difference, do, step)
-    if difference.kind == UNKNOWN_ORDER and difference.subject.startswith(CLIENT_ID_PREFIX + "-"):
-        error = UnknownOrderError(
-            f"{difference.subject} works at the broker and looks like ours; this journal has it not"
-        )
-        raise_incident(engine, state, step, error, difference.subject)
-    if do == "look_up" and difference.kind == STUCK_ORDER:
+    if do == "look_up":
         order = state.orders[difference.subject]
-        if order.broker_order_id:  # else the broker may not know it yet: its watch asks in time
-            look_up(state, order, step)
-    if difference.kind in POSITIONS and do in {"adopt", "halt"}:
+        if order.broker_order_id or _is_told_of(state, order):
+            look_up(state, order, step)  # else the broker may not know it yet: its watch asks
+    if do == "adopt":
         sync_from_broker(engine, state, difference, step)
-    if do == "halt" or (do == "adopt" and difference.kind in POSITIONS):
-        error_ = PositionDriftError(
+    page = (difference.kind, difference.subject)
+    if do in {"adopt", "halt"} and page not in state.paged:  # told once, while it stands
+        if do == "halt":
+            state.paged.add(page)
+        of_orders = difference.kind in {UNKNOWN_ORDER, LOST_ORDER}
+        error = (UnknownOrderError if of_orders else PositionDriftError)(
             f"{difference.kind}: {difference.subject} is {difference.local} here and "
             f"{difference.broker} at the broker"
         )
-        raise_incident(engine, state, step, error_, difference.subject)
+        raise_incident(engine, state, step, error, difference.subject)
+
+
+def _is_told_of(state: DeskState, order: Order) -> bool:
+    """Whether a person was told of it: its own watch has asked often enough and asks no more."""
+    return any(subject == order.client_order_id for _, subject in state.paged)
 
 
 def sync_from_broker(engine: Engine, state: DeskState, difference: Difference, step: Step) -> None:

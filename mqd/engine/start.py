@@ -16,6 +16,8 @@ def on_desk_started(engine: Engine, state: DeskState, event: DeskStarted, step: 
     """Take up the rules; what was under way when the desk stopped has to be asked about."""
     state.rules_digest = event.rules_digest
     state.profile = event.profile
+    if state.now_ns > state.session.close_ns:
+        state.session.is_open = False  # it closed while no process was there to hear of it
     state.desk.profile_code = PROFILES.index(event.profile)
     _take_up_desk_state(engine, state, step)
     for compiled in engine.book.strategies:

@@ -31,7 +31,7 @@ class SessionFacts:
 
 @dataclass(slots=True)
 class SymbolFacts:
-    """One symbol today; the four flags describe the bar in hand."""
+    """One symbol today; the age and the four flags describe the bar in hand."""
 
     symbol: str
     bars: int = 0
@@ -46,6 +46,9 @@ class SymbolFacts:
     starts_on_minute: bool = True
     is_newest: bool = True
     in_session: bool = False
+    bar_age_s: int = 0
+    filled_ns: int = 0
+    lacks_shares: bool = False
 
 
 @dataclass(slots=True)
@@ -140,6 +143,8 @@ class DeskState:
     cash_base_usd: Decimal | None = None
     adopts_next: bool = False
     refused_start: tuple[str, ...] = ()
+    accounted: frozenset[str] = frozenset()
+    drift_looks: dict[str, tuple[Decimal, Decimal, int]] = field(default_factory=dict)
 
     def symbol(self, name: str) -> SymbolFacts:
         """The facts of a symbol, made on first sight."""
@@ -165,6 +170,7 @@ class DeskState:
             disabled=set(self.disabled),
             paged=set(self.paged),
             sent_content=dict(self.sent_content),
+            drift_looks=dict(self.drift_looks),
             streams_down=set(self.streams_down),
         )
 
@@ -190,6 +196,8 @@ class DeskState:
                     self.cash_base_usd,
                     self.adopts_next,
                     self.refused_start,
+                    sorted(self.accounted),
+                    [[name, *seen] for name, seen in sorted(self.drift_looks.items())],
                 ],
             }
         )

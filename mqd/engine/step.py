@@ -24,6 +24,7 @@ from mqd.model.event import (
     DeskStarted,
     Event,
     FeedDefectFound,
+    FrameReceived,
     OperatorActed,
     SessionClosed,
     SessionOpened,
@@ -45,8 +46,8 @@ def step(engine: Engine, state: DeskState, event: Event, aside: int | None = Non
     if kind is FeedDefectFound:  # it has the instant of a bar that is still to come
         state.counts[cast("FeedDefectFound", event).code] += 1
         return NOTHING
-    if kind not in _OF_THE_BROKER or event.at_ns <= state.now_ns + NS_PER_MINUTE:
-        state.now_ns = max(state.now_ns, event.at_ns)  # a broker's clock may be anywhere
+    if kind not in _OF_THE_BROKER:  # its clock may be anywhere
+        state.now_ns = max(state.now_ns, event.at_ns)
     this = Step(event.at_ns, state)
     if kind is BarClosed:
         _on_bar(engine, state, cast("BarClosed", event), aside, this)
@@ -61,7 +62,7 @@ def step(engine: Engine, state: DeskState, event: Event, aside: int | None = Non
         on_operator(engine, state, cast("OperatorActed", event), this)
     elif kind is SnapshotTaken:
         on_snapshot(engine, state, cast("SnapshotTaken", event), this)
-    elif kind is not ClockTicked:
+    elif kind is not ClockTicked and kind is not FrameReceived:  # a frame is read into events
         on_broker_event(engine, state, cast("BrokerEvent", event), this)
     watch(engine, state, this)
     if this.touched:
@@ -76,6 +77,7 @@ def sets_aside(engine: Engine, state: DeskState, bar: BarClosed) -> int:
     symbol.is_traded_symbol = bar.symbol in engine.by_symbol
     symbol.starts_on_minute = bar.start_ns % NS_PER_MINUTE == 0
     symbol.is_newest = bar.start_ns > symbol.newest_start_ns
+    symbol.bar_age_s = max(0, state.now_ns - bar.at_ns) // NS_PER_S
     symbol.in_session = session.is_open and session.open_ns <= bar.start_ns < session.close_ns
     mask: int = engine.book.sets_aside.evaluate(bar, symbol, session, state.desk, None, None)
     return mask
@@ -157,12 +159,11 @@ def _on_session_opened(engine: Engine, state: DeskState, event: SessionOpened) -
     session.clock_s, session.time_to_close_s = event.open_time_s, 0
     for symbol in state.symbols.values():
         symbol.bars = 0
-    for compiled in engine.book.strategies:
-        facts = state.strategies[compiled.rules.id]
-        facts.entries_today = 0
+    for facts in state.strategies.values():  # also one that is off today and comes back tomorrow
+        facts.entries_today, facts.pnl_today_usd = 0, 0.0
         facts.pnl_today = facts.pnl_today * 0
-        facts.pnl_today_usd = 0.0
-        facts.accumulators = compiled.initial
+    for compiled in engine.book.strategies:
+        state.strategies[compiled.rules.id].accumulators = compiled.initial
     state.sent_content.clear()
     state.desk.orders_today = 0
     state.desk.realised_today = state.desk.realised_today * 0

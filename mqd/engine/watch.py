@@ -6,7 +6,6 @@ acts; a page that was made already does not stand in the way of the rows after i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mqd.engine.core import Engine, Step, raise_incident
@@ -39,6 +38,7 @@ class OrderWatchFacts:
     was_taken: bool
     times_asked_back: int
     excess: float
+    is_enabled: bool
 
 
 @dataclass(slots=True)
@@ -65,22 +65,26 @@ def watch(engine: Engine, state: DeskState, step: Step) -> None:
     _watch_desk(engine, state, step)
 
 
-def _rows(
+def first_row(
     state: DeskState, rules: CompiledSet, acts: tuple[str, ...], mask: int, subject: str
-) -> Iterator[tuple[str, str]]:
-    """The rows that are true, as (code, act), without pages that were made already."""
-    for bit, act in enumerate(acts):
-        key = (rules.codes[bit], subject)
+) -> tuple[str, str] | None:
+    """The first row that is true, as (code, act), pages that were made already aside.
+
+    A page whose row is no longer true may be made again, whatever stands above it.
+    """
+    found = None
+    for bit, (code, act) in enumerate(zip(rules.codes, acts, strict=True)):
         if not mask >> bit & 1:
-            if act == PAGE:
-                state.paged.discard(key)
-        elif act != PAGE or key not in state.paged:
-            yield rules.codes[bit], act
+            state.paged.discard((code, subject))
+        elif found is None and (code, subject) not in state.paged:
+            found = code, act
+    return found
 
 
 def _watch_order(engine: Engine, state: DeskState, order: Order, step: Step) -> None:
     book = engine.book
     heard_ns = max(order.asked_ns, order.updated_ns)
+    strategy = state.strategies.get(order.strategy)
     facts = OrderWatchFacts(
         role_code=ROLES.index(order.role),
         # Rules that know no such state have no row for it; news about the order tells of it.
@@ -92,13 +96,14 @@ def _watch_order(engine: Engine, state: DeskState, order: Order, step: Step) -> 
         was_taken=order.was_taken,
         times_asked_back=order.times_asked_back,
         excess=exit_excess(state, order) if order.role == EXIT else 0.0,
+        is_enabled=strategy is not None and strategy.enabled,
     )
     mask = book.order_watch.evaluate(
         None, state.symbol(order.symbol), state.session, state.desk, None,
         OrderFacts(qty=float(order.qty), filled_qty=float(order.filled_qty)), facts,
     )  # fmt: skip
     subject = order.client_order_id
-    found = next(_rows(state, book.order_watch, book.order_watch_acts, mask, subject), None)
+    found = first_row(state, book.order_watch, book.order_watch_acts, mask, subject)
     if found is None:
         return
     code, act = found
@@ -139,7 +144,7 @@ def _watch_position(engine: Engine, state: DeskState, key: Key, step: Step) -> N
         None, state.symbol(key[1]), state.session, state.desk, None, None, facts
     )
     subject = "/".join(key)
-    found = next(_rows(state, book.position_watch, book.position_watch_acts, mask, subject), None)
+    found = first_row(state, book.position_watch, book.position_watch_acts, mask, subject)
     if found is None:
         return
     code, act = found
@@ -157,7 +162,7 @@ def _watch_desk(engine: Engine, state: DeskState, step: Step) -> None:
     mask = book.desk_watch.evaluate(None, None, state.session, desk, None, None)
     if not mask and not state.paged:
         return
-    found = next(_rows(state, book.desk_watch, book.desk_watch_acts, mask, "desk"), None)
+    found = first_row(state, book.desk_watch, book.desk_watch_acts, mask, "desk")
     if found is None:
         return
     code, act = found

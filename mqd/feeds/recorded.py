@@ -14,17 +14,13 @@ from numpy.typing import NDArray
 
 from mqd.feeds.bars_file import read_table
 from mqd.feeds.mending import RecordedBars, mended_bars
+from mqd.feeds.sequence import missing, session_around, turn
 from mqd.ground.errors import BarsFileError
-from mqd.ground.times import NS_PER_MINUTE, NS_PER_S, iso_utc
-from mqd.model.event import BarClosed, FeedDefectFound, SessionClosed, SessionOpened
+from mqd.ground.times import NS_PER_MINUTE
+from mqd.model.event import BarClosed, FeedDefectFound, SessionClosed
 from mqd.ports.calendar import Calendar, Session
 from mqd.ports.feed import FeedEvent
 
-GAP = "GAP"
-SESSION_STARTS_LATE = "SESSION_STARTS_LATE"
-
-_NS_PER_HOUR = 3_600 * NS_PER_S
-_NS_PER_DAY = 24 * _NS_PER_HOUR
 _NAMED_SYMBOLS = 10  # in an error line
 
 
@@ -79,10 +75,10 @@ class RecordedFeed:
         if after_ns is not None:
             seen_ns = after_ns - NS_PER_MINUTE
             row = int(np.searchsorted(starts, seen_ns, side="right"))
-        session = self._session_around(seen_ns)
+        session = session_around(self._calendar, seen_ns)
         while row < rows.count:
             start_ns = int(starts[row])
-            before, session, horizon_ns = self._turn(start_ns, session)
+            before, session, horizon_ns = turn(self._calendar, start_ns, session)
             before += self._mended.get(row, ())
             before += self._missing(row, session, seen_ns)
             before.sort(key=itemgetter(0))
@@ -95,34 +91,6 @@ class RecordedFeed:
             row = end
         yield from self._ending(session, seen_ns)
 
-    def _session_around(self, start_ns: int | None) -> Session | None:
-        """The session that a bar starting at `start_ns` opened or found open."""
-        if start_ns is None:
-            return None
-        session = self._calendar.session_on(start_ns)
-        if session is not None and session.open_ns <= start_ns < session.close_ns:
-            return session
-        return None
-
-    def _turn(
-        self, start_ns: int, session: Session | None
-    ) -> tuple[list[FeedEvent], Session | None, int]:
-        """Session events before a bar, the session it is in, and until when that holds."""
-        events: list[FeedEvent] = []
-        if session is not None:
-            if start_ns < session.close_ns:
-                return events, session, session.close_ns
-            events.append(SessionClosed(session.close_ns, session.date))
-        today = self._calendar.session_on(start_ns)
-        if today is None:  # the exchange's date changes on a full hour of UTC
-            return events, None, (start_ns // _NS_PER_HOUR + 1) * _NS_PER_HOUR
-        if start_ns < today.open_ns:
-            return events, None, today.open_ns
-        if start_ns >= today.close_ns:  # clocks change on Sundays only: midnight is at 24 h
-            return events, None, today.open_ns - today.open_time_s * NS_PER_S + _NS_PER_DAY
-        events.append(SessionOpened(today.open_ns, *_named(today)))
-        return events, today, today.close_ns
-
     def _missing(self, row: int, session: Session | None, seen_ns: int | None) -> list[FeedEvent]:
         """The defect of regular minutes that are missing just before this row, if any are."""
         start_ns = int(self.rows.start_ns[row])
@@ -133,18 +101,9 @@ class RecordedFeed:
             is_first = row == 0 or int(self.rows.start_ns[row - 1]) < session.open_ns
             if is_first:  # the bar before a restart may be one that this feed never held
                 previous_ns = max(previous_ns, seen_ns)
-        is_late = previous_ns < session.open_ns
-        first_ns = session.open_ns if is_late else previous_ns + NS_PER_MINUTE
-        minutes = (start_ns - first_ns) // NS_PER_MINUTE
-        if not minutes:
-            return []
-        symbol = self.rows.symbols[int(self.rows.codes[row])]
-        detail = (
-            f"{minutes} minute{'s' if minutes > 1 else ''} missing from {iso_utc(first_ns)} "
-            f"until {iso_utc(start_ns)}"
-        )
-        code = SESSION_STARTS_LATE if is_late else GAP
-        return [FeedDefectFound(start_ns, symbol, code, first_ns, detail)]
+        return [
+            *missing(self.rows.symbols[int(self.rows.codes[row])], start_ns, previous_ns, session)
+        ]
 
     def _bars(self, row: int, end: int) -> Iterator[BarClosed]:
         """The bars of the rows from `row` to before `end`."""
@@ -179,10 +138,6 @@ class RecordedFeed:
                 events.insert(0, SessionClosed(session.close_ns, session.date))
         events.sort(key=itemgetter(0))
         yield from events
-
-
-def _named(session: Session) -> tuple[str, int, int, int]:
-    return session.date, session.open_ns, session.close_ns, session.open_time_s
 
 
 def _previous_minutes(rows: RecordedBars) -> NDArray[np.int64]:

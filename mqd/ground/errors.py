@@ -1,17 +1,19 @@
 """Every error of the desk, grouped by what happens next.
 
 MqdError
-├─ SetupError        does not start           SettingsError, BarsFileError, JournalInUseError
+├─ SetupError        does not start           SettingsError, KeyMismatchError, BarsFileError,
+│                                             JournalInUseError
 ├─ RuleError         validate-rules, exit 1   carries every Problem
 ├─ Refused           normal life, journaled   DuplicateOrderError, LimitExceededError,
 │                                             MalformedSignalError
 ├─ UnknownOutcome    look up, then decide     BrokerTimeoutError, BrokerConfirmationRequiredError
-├─ Unavailable       back off                 BrokerUnavailableError
+├─ Unavailable       back off                 BrokerUnavailableError, InboxFullError
 ├─ Incident          book it, stop entries,   TerminalStateError, UnknownOrderError,
 │                    tell; exits go on        ExecutionConflictError, OverfillError,
 │                                             MalformedExecutionError, OrphanedPositionError,
 │                                             UnknownBrokerWordError, PositionDriftError,
-│                                             ExecutionBustedError, UnresolvedError
+│                                             ExecutionBustedError, UnresolvedError,
+│                                             UnreadableNewsError, LockedOutError
 └─ InvariantError    freeze, tell a person    InvalidTransitionError, ReconciliationError,
                                               InvariantViolatedError, BrokerEchoError, JournalError
 """
@@ -39,6 +41,10 @@ class SetupError(MqdError):
 
 class SettingsError(SetupError):
     """A setting is missing, unknown or has a value that cannot be used."""
+
+
+class KeyMismatchError(SetupError):
+    """Keys, address, account and profile do not belong together; real money may be meant."""
 
 
 class BarsFileError(SetupError):
@@ -95,6 +101,10 @@ class BrokerUnavailableError(Unavailable):
     """The broker refused the connection; the request was provably not taken."""
 
 
+class InboxFullError(Unavailable):
+    """More comes in than the loop can take; what was not taken counts as lost."""
+
+
 class Incident(MqdError):
     """The world did what it should not: book it, stop entries, tell a person; exits go on."""
 
@@ -137,6 +147,14 @@ class ExecutionBustedError(Incident):
 
 class UnresolvedError(Incident):
     """A watch rule found something that only a person can resolve."""
+
+
+class UnreadableNewsError(Incident):
+    """A message of the broker that nobody can read; it is kept as it came."""
+
+
+class LockedOutError(Incident):
+    """The broker does not take the desk's keys any more."""
 
 
 class InvariantError(MqdError):

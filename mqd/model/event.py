@@ -1,18 +1,15 @@
 """What the world said: frozen facts in the past tense, one ordered stream of them.
 
 Events are NamedTuples: a tenth of a frozen dataclass's cost to make, and their tuple is their
-canonical form. Every event starts with `at_ns`, the instant it became true. `EVENTS` maps the
-name under which an event is journaled to its class; `to_record` and `from_record` are the two
-directions of that form.
+canonical form. Every event starts with `at_ns`, the instant it became true. How they are
+journaled is said in `mqd.model.journaled`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from mqd.ground import canonical
 from mqd.model.snapshot import HeldPosition, OrderReport, ReportedExecution
 
 
@@ -232,6 +229,30 @@ class SnapshotFailed(NamedTuple):
     reason: str
 
 
+class BrokerLockedOut(NamedTuple):
+    """The broker does not take our keys any more; asking again changes nothing."""
+
+    at_ns: int
+    reason: str
+
+
+class FrameReceived(NamedTuple):
+    """One message of a stream as it came, before anybody read it; the desk's memory keeps it."""
+
+    at_ns: int
+    stream: str
+    text: str
+
+
+class UnreadableReceived(NamedTuple):
+    """A message that nobody could read: an unknown word, a missing field, no number."""
+
+    at_ns: int
+    stream: str
+    reason: str
+    text: str
+
+
 BrokerEvent = (
     OrderAcknowledged
     | OrderFilled
@@ -250,6 +271,8 @@ BrokerEvent = (
     | SnapshotFailed
     | StreamLost
     | StreamRestored
+    | BrokerLockedOut
+    | UnreadableReceived
 )
 
 Event = (
@@ -260,6 +283,7 @@ Event = (
     | FeedDefectFound
     | ClockTicked
     | OperatorActed
+    | FrameReceived
     | BrokerEvent
 )
 
@@ -281,100 +305,6 @@ BROKER_EVENTS: tuple[type[Any], ...] = (
     SnapshotFailed,
     StreamLost,
     StreamRestored,
+    BrokerLockedOut,
+    UnreadableReceived,
 )
-
-EVENTS: dict[str, type[Any]] = {
-    cls.__name__: cls
-    for cls in (
-        DeskStarted,
-        SessionOpened,
-        SessionClosed,
-        BarClosed,
-        FeedDefectFound,
-        ClockTicked,
-        OperatorActed,
-        *BROKER_EVENTS,
-    )
-}
-
-
-RECORD_VERSION = 2
-"""The form in which events are written; records of the form before it are still read."""
-
-
-def to_record(event: Event) -> tuple[object, ...]:
-    """The event as `(name, *fields)`: what the journal encodes."""
-    return (type(event).__name__, *event)
-
-
-def from_record(record: list[Any], version: int = RECORD_VERSION) -> Event:
-    """The event that `to_record` wrote in this form, after a trip through JSON.
-
-    Raises:
-        ValueError: no such event, or a wrong number of fields.
-    """
-    name, *fields = record
-    if version < RECORD_VERSION:
-        fields = _UPGRADES.get(name, list)(fields)
-    cls = EVENTS.get(name)
-    if cls is None or len(fields) != len(cls._fields):
-        raise ValueError(f"not an event of this version: {name} with {len(fields)} fields")
-    read = _READERS.get(name)
-    event: Event = cls(*(read(fields) if read is not None else fields))
-    return event
-
-
-def as_journaled(event: Event) -> Event:
-    """The event as a replay of the journal will read it: what is decided on is what is kept.
-
-    A broker may write 1.000 where the journal writes 1; only such events change.
-    """
-    if type(event) is BarClosed or type(event).__name__ not in _READERS:
-        return event
-    return from_record(canonical.decode(canonical.encode(to_record(event))))
-
-
-def _bar(fields: list[Any]) -> list[Any]:
-    fields[3:8] = [float("nan") if value is None else float(value) for value in fields[3:8]]
-    return fields
-
-
-def _filled(fields: list[Any]) -> list[Any]:
-    fields[4:7] = [Decimal(value) for value in fields[4:7]]
-    return fields
-
-
-def _snapshot(fields: list[Any]) -> list[Any]:
-    at_ns, asked_ns, cash_usd, positions, orders, executions = fields
-    return [
-        at_ns,
-        asked_ns,
-        None if cash_usd is None else Decimal(cash_usd),
-        tuple(HeldPosition.read(item) for item in positions),
-        tuple(OrderReport.read(item) for item in orders),
-        tuple(ReportedExecution.read(item) for item in executions),
-    ]
-
-
-def _ended(fields: list[Any]) -> list[Any]:
-    return [*fields[:2], None if fields[2] is None else Decimal(fields[2])]
-
-
-_READERS: dict[str, Callable[[list[Any]], list[Any]]] = {
-    "BarClosed": _bar,
-    "OrderFilled": _filled,
-    "OrderCancelled": _ended,
-    "OrderExpired": _ended,
-    "OrderReported": lambda fields: [fields[0], OrderReport.read(fields[1])],
-    "ExecutionCorrected": lambda fields: [*fields[:3], *map(Decimal, fields[3:])],
-    "FeeCharged": lambda fields: [*fields[:2], Decimal(fields[2])],
-    "SnapshotTaken": _snapshot,
-}
-
-# Version 1 did not say what a fill was of, nor how much of an ended order was filled.
-_UPGRADES: dict[str, Callable[[list[Any]], list[Any]]] = {
-    "OrderFilled": lambda fields: [*fields, "", ""],
-    "OrderCancelled": lambda fields: [*fields, None],
-    "OrderNotFound": lambda fields: [*fields, 0],
-    "OrderExpired": lambda fields: [*fields, None],
-}

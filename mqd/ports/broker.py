@@ -24,5 +24,10 @@ class Broker(Protocol):
         ...
 
     def replies(self) -> Iterator[BrokerEvent]:
-        """The events that are ready now, in order; empties the broker's outgoing queue."""
+        """The events that are ready now, in order; empties the broker's outgoing queue.
+
+        Raises:
+            Unavailable, UnknownOutcome, OSError: the broker cannot be asked; what it has to say
+                waits for the next question, or is found by a snapshot.
+        """
         ...

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
 from mqd.model.decision import Outcome
-from mqd.model.event import RECORD_VERSION, Event
+from mqd.model.event import Event
+from mqd.model.journaled import RECORD_VERSION
 
 
 class JournalEntry(NamedTuple):

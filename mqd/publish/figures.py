@@ -10,7 +10,10 @@ from mqd.ground.canonical import decimal_text
 from mqd.ground.times import clock_text
 from mqd.ground.units import BOOL, DURATION, PRICE, RATIO, TIME_OF_DAY, USD, Unit
 
+PERCENTS = (50, 90, 95, 99)
+"""The percentiles that times are summed up by."""
 _CENT = Decimal("0.01")
+_NS_PER_MS = 1_000_000
 _FINEST_PRICE = Decimal("0.0001")
 _SPANS = ((3_600, "h"), (60, "m"), (1, "s"))
 
@@ -39,6 +42,16 @@ def exact(value: float) -> Decimal:
 def share_text(part: int, whole: int) -> str:
     """A part of a whole in percent: 93.2 %."""
     return f"{part / whole * 100:.1f} %" if whole else "-"
+
+
+def nearest_rank(ordered: Sequence[int], percent: int) -> int:
+    """The percentile by nearest rank: one of the values, which are sorted and at least one."""
+    return ordered[-(-percent * len(ordered) // 100) - 1]
+
+
+def in_ms(time_ns: int | None) -> float | None:
+    """Milliseconds of nanoseconds."""
+    return None if time_ns is None else time_ns / _NS_PER_MS
 
 
 def counts_text(counts: Sequence[tuple[str, int]]) -> str:

@@ -35,7 +35,7 @@ SCOPES = {
     ORDER_WATCH: "the watch of orders",
     POSITION_WATCH: "the watch of positions",
     DESK_WATCH: "the watch of the desk",
-    DRIFT_OF_POSITION: "what tolerates a difference",
+    DRIFT_OF_POSITION: "what is done about a difference",
     DRIFT_OF_ACCOUNT: "what refuses a comparison",
     INVARIANT: "invariants",
 }

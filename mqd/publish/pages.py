@@ -128,7 +128,7 @@ def _in_words(name: str) -> dict[str, str]:
     found = {}
     if folder == STRATEGIES and file:
         found["the strategy"] = _strategy_page(file.removesuffix(".yaml"))
-    if folder in {"limits", "protections"}:
+    if folder in {"limits", "protections", "brokers"}:
         found["limits and protections"] = LIMITS
     return found | {"execution invariants": INVARIANTS}
 

@@ -132,6 +132,14 @@ ENFORCED: Final = {
         "WORDS_ARE_EXPLAINED", "A word that is not in this table stops entries and changes no "
         "order.", "mqd.engine.news", "on_report",
     ),
+    "news": Promise(
+        "NEWS_IS_EXPLAINED", "News with a word that is not in this table is kept as it came and "
+        "stops entries.", "mqd.engine.news", "on_broker_event",
+    ),
+    "answers": Promise(
+        "ANSWERS_ARE_EXPLAINED", "The first that fits an answer decides, and rules under which "
+        "some answer fits none of them are refused.", "mqd.rules.check.broker", "_check_total",
+    ),
 }  # fmt: skip
 
 

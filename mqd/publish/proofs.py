@@ -20,6 +20,7 @@ from mqd.publish.declared import source_line
 FILE: Final = "proofs.json"
 _DIGEST: Final = "rules_digest"
 _COMMAND: Final = "command"
+_NAMES: Final = frozenset({"seed"})  # numbers that count nothing
 _SHOWN_OF_A_DIGEST: Final = 12
 _HEX: Final = re.compile(r"[0-9a-f]{12,64}")
 _WORDS: Final = {
@@ -75,7 +76,27 @@ ALL: Final = (
     Proof(
         "reconcile", "A start with many orders", "So long does it take to compare everything when "
         "the broker holds this many open orders.",
-        "python -m pytest --benchmark-enable tests/benchmarks/test_reconcile_benchmark.py",
+        "MQD_RECORD_PROOFS=1 python -m pytest --benchmark-enable "
+        "tests/benchmarks/test_reconcile_benchmark.py",
+    ),
+    Proof(
+        "live_kills", "Killed over real lines", "A desk that trades over real lines and is killed "
+        "in the midst of a practice day comes back to what the exchange has: every order once, "
+        "every execution booked, the same positions and cash.",
+        "MQD_LIVE_KILLS={kills} MQD_RECORD_PROOFS=1 python -m pytest "
+        "tests/alpaca/test_live_kills.py",
+    ),
+    Proof(
+        "live_start", "A start over real lines", "So long does it take from the start of a desk "
+        "to ready: checks, journal, streams, comparison and the bars of the day so far.",
+        "MQD_RECORD_PROOFS=1 python -m pytest --benchmark-enable "
+        "tests/benchmarks/test_live_benchmark.py",
+    ),
+    Proof(
+        "bar_to_order", "From a bar to its order", "So long does it take from a bar received to "
+        "its order handed over, the durable journal included and the broker's answer not.",
+        "MQD_RECORD_PROOFS=1 python -m pytest --benchmark-enable "
+        "tests/benchmarks/test_live_benchmark.py",
     ),
 )  # fmt: skip
 
@@ -135,7 +156,10 @@ def read_proofs(folder: Path) -> dict[str, Recorded]:
 
 def _recorded(proof: Proof, figures: Mapping[str, Any], line: int) -> Recorded:
     shown = tuple(
-        (_WORDS.get(name, name.replace("_", " ")), _shown(value))
+        (
+            _WORDS.get(name, name.replace("_", " ")),
+            str(value) if name in _NAMES else _shown(value),
+        )
         for name, value in figures.items()
         if name not in {_DIGEST, _COMMAND}
     )

@@ -22,6 +22,7 @@ from mqd.model.decision import (
 )
 from mqd.model.event import BarClosed, Event, FeedDefectFound, SessionOpened
 from mqd.model.order import Order
+from mqd.publish.line_status import LineStatus, LineWatcher
 from mqd.publish.protection_status import ProtectionStatus, protection_status
 from mqd.publish.summary import OpenPosition, open_positions, ranked
 from mqd.rules.book import RuleBook
@@ -97,6 +98,7 @@ class DeskStatus:
     compared: Reconciled | None
     is_in_step: bool
     unwatched: tuple[Unwatched, ...]
+    lines: LineStatus
 
     @property
     def unproved(self) -> tuple[Order, ...]:
@@ -141,6 +143,7 @@ class DeskStatus:
             "is_in_step": self.is_in_step,
             "outcome_unknown": [order.client_order_id for order in self.unproved],
             "unwatched": [item._asdict() for item in self.unwatched],
+            **self.lines.to_json(),
         }  # fmt: skip
 
 
@@ -155,6 +158,7 @@ class StatusWatcher:
         self.standing: Standing | None = None
         self.switched_off: dict[str, Standing] = {}
         self.compared: Reconciled | None = None
+        self._lines = LineWatcher()
 
     def saw(self, event: Event, outcome: Outcome, state: DeskState) -> None:  # a watcher's form
         """Take note of one event."""
@@ -166,14 +170,18 @@ class StatusWatcher:
         elif isinstance(event, SessionOpened):
             self.defects.clear()
             self.aside.clear()
+        self._lines.saw(event, outcome)
         for standing in _standings(outcome) if outcome.notes else ():
             self.standing = standing
         for note in outcome.notes:
             match note:
                 case BarSetAside():
                     self.aside.update(note.codes)
-                case OperatorHeard(strategy=strategy) if strategy:
-                    self.switched_off[strategy] = Standing(note.at_ns, note.by, note.reason)
+                case OperatorHeard(strategy=strategy) if strategy in state.disabled:
+                    off = Standing(note.at_ns, note.by, note.reason)
+                    self.switched_off.setdefault(strategy, off)  # the first one switched it off
+                case OperatorHeard(strategy=strategy):
+                    self.switched_off.pop(strategy, None)
                 case Reconciled():
                     self.compared = note
 
@@ -207,6 +215,7 @@ class StatusWatcher:
             compared=self.compared,
             is_in_step=state.desk.is_in_step,
             unwatched=tuple(_unwatched(state)),
+            lines=self._lines.status(),
         )
 
 

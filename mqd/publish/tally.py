@@ -23,6 +23,7 @@ from mqd.model.decision import (
 )
 from mqd.model.event import BarClosed, Event, FeedDefectFound, SessionClosed, SessionOpened
 from mqd.model.position import Trade
+from mqd.publish.figures import PERCENTS, nearest_rank
 
 
 class Tally:
@@ -122,7 +123,4 @@ def percentiles_us(took_ns: array[int]) -> dict[str, float]:
     ordered = sorted(took_ns)
     if not ordered:
         return {}
-    return {
-        f"p{percent}": ordered[-(-percent * len(ordered) // 100) - 1] / 1_000
-        for percent in (50, 90, 95, 99)
-    }
+    return {f"p{percent}": nearest_rank(ordered, percent) / 1_000 for percent in PERCENTS}

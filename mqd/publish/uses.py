@@ -35,7 +35,10 @@ def rule_places(book: RuleBook) -> Iterator[tuple[str, Place]]:
         yield from ((row.id, row.place) for row in machine.rows)
         yield from ((state.name, state.place) for state in machine.states)
     yield from ((item.kind, item.place) for item in book.reconciliation.differences)
-    yield from ((item.word, item.place) for item in book.broker_words.statuses)
+    broker = book.broker_words
+    yield from ((item.word, item.place) for item in (*broker.statuses, *broker.news))
+    yield from ((answer.code, answer.place) for answer in broker.answers)
+    yield from ((number.name, number.place) for number in broker.request_limits)
     yield from ((limit.name, limit.place) for limit in book.limits)
     for strategy in book.strategies:
         yield from ((param.name, param.place) for param in strategy.params)
@@ -54,6 +57,7 @@ def conditions(book: RuleBook) -> Iterator[Condition]:
         yield from strategy.exits
     for watch in (book.order_watch, book.position_watch, book.desk_watch):
         yield from watch.conditions
+    yield from book.reconciliation.looks_again
     yield from book.reconciliation.tolerates
     yield from book.reconciliation.refuses
     for invariants in book.invariants:

@@ -1,4 +1,4 @@
-"""What the words of watching mean: rows, differences, invariants, and a broker's words."""
+"""What the words of watching mean: rows, differences, invariants, and what a broker says."""
 
 from __future__ import annotations
 
@@ -6,9 +6,17 @@ from collections.abc import Iterator
 
 from mqd.publish.meaning import Meaning, at, of_condition
 from mqd.publish.wording import WATCHED
-from mqd.rules.book import RuleBook
-from mqd.rules.english import English
-from mqd.rules.words.acts import DIFFERENCE_ACTS, DIFFERENCES, STATUS_MEANINGS, WATCH_ACTS
+from mqd.rules.book import BrokerAnswer, RuleBook
+from mqd.rules.english import English, value_text
+from mqd.rules.words.acts import (
+    ANSWER_MEANINGS,
+    BROKER_REQUESTS,
+    DIFFERENCE_ACTS,
+    DIFFERENCES,
+    NEWS_MEANINGS,
+    STATUS_MEANINGS,
+    WATCH_ACTS,
+)
 
 _A_PERSON = (
     "look: `mqd status` says what it is about, and `mqd resume --by NAME --reason TEXT` opens again"
@@ -31,13 +39,42 @@ def meanings_of_watching(book: RuleBook, english: English) -> Iterator[Meaning]:
                 rule, "invariant: always holds", english, "where it does not, the desk is FROZEN: "
                 "keep the journal, `mqd flatten`, find the cause, then `mqd resume`",
             )  # fmt: skip
+    yield from _of_broker(book)
+
+
+def _of_broker(book: RuleBook) -> Iterator[Meaning]:
+    """What the broker says, and how it is asked."""
     broker = book.broker_words
-    for status in broker.statuses:
+    for words, kind, known in (
+        (broker.statuses, "for the state of an order", STATUS_MEANINGS),
+        (broker.news, "in its news of an order", NEWS_MEANINGS),
+    ):
+        for word in words:
+            yield Meaning(
+                word.word, f"{broker.header.id}'s word {kind}", word.because, at(word.place),
+                sentence=f"{word.means}: {known[word.means]}",
+                then="a word without a line stops entries; give it one in that file",
+            )  # fmt: skip
+    for answer in broker.answers:
         yield Meaning(
-            status.word, f"{broker.header.id}'s word for the state of an order", status.because,
-            at(status.place), sentence=f"{status.means}: {STATUS_MEANINGS[status.means]}",
-            then="a word without a line stops entries; give it one in that file",
+            answer.code, f"answer of {broker.header.id}", answer.because, at(answer.place),
+            answer_text(answer), f"{answer.means}: {ANSWER_MEANINGS[answer.means]}",
+            "the first answer in that file that fits decides",
         )  # fmt: skip
+    for number in broker.request_limits:
+        yield Meaning(
+            number.name, f"how {broker.header.id} is asked",
+            f"{value_text(number.value, number.unit)}. {BROKER_REQUESTS[number.name]} "
+            f"{number.because}", at(number.place),
+            then="a change of it is a change of the rules: a pull request",
+        )  # fmt: skip
+
+
+def answer_text(answer: BrokerAnswer) -> str:
+    """What an answer must be to fit, as a line of the rules: `submit, 422, code 40010001`."""
+    code = f", code {answer.error_code}" if answer.error_code else ""
+    says = f', says "{answer.says}"' if answer.says else ""
+    return f"{answer.request}, {answer.status}{code}{says}"
 
 
 def _of_reconciliation(book: RuleBook, english: English) -> Iterator[Meaning]:
@@ -47,6 +84,8 @@ def _of_reconciliation(book: RuleBook, english: English) -> Iterator[Meaning]:
             f"{DIFFERENCES[difference.kind]} {difference.because}", at(difference.place),
             sentence=f"{difference.do}: {DIFFERENCE_ACTS[difference.do]}", then=_COMPARED,
         )  # fmt: skip
+    for rule in book.reconciliation.looks_again:
+        yield of_condition(rule, "may only look like a difference", english, _COMPARED)
     for rule in book.reconciliation.tolerates:
         yield of_condition(rule, "difference too small to count", english, _COMPARED)
     for rule in book.reconciliation.refuses:

@@ -8,8 +8,10 @@ from decimal import Decimal
 from mqd.ground.units import Unit
 from mqd.rules.expressions.ir import Logical, Name, Numeric
 from mqd.rules.problems import Place
-from mqd.rules.said import Assumption, Condition, Header
+from mqd.rules.said import Assumption, Condition, Header, Limit, Value, Window
 from mqd.rules.watching import (
+    BrokerAnswer,
+    BrokerRequests,
     BrokerWord,
     BrokerWords,
     Difference,
@@ -18,30 +20,6 @@ from mqd.rules.watching import (
     Watch,
     WatchRow,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """A half-open window of exchange time, in seconds after midnight: [start, end)."""
-
-    start_s: int
-    end_s: int
-
-
-Value = Decimal | Window
-
-
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """One of the desk's limits, said once. Durations are in seconds."""
-
-    name: str
-    value: Value
-    minimum: Decimal
-    maximum: Decimal
-    unit: Unit
-    because: str
-    place: Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,6 +246,8 @@ class RuleBook:
 
 __all__ = [
     "Assumption",
+    "BrokerAnswer",
+    "BrokerRequests",
     "BrokerWord",
     "BrokerWords",
     "Condition",

@@ -16,16 +16,18 @@ from mqd.rules.tree import Mapping, Node, Scalar, Sequence
 
 NUMERIC = frozenset({
     "value", "min", "max", "step", "format", "win_rate_below", "over_trades",
+    "status", "error_code",
 })  # fmt: skip
 ORDERED = frozenset({
     "params", "measures", "values", "states", "no_trade", "exits", "entries",
-    "sets_aside", "blocks_entries", "rows", "tolerates", "refuses", "always",
+    "sets_aside", "blocks_entries", "rows", "looks_again", "tolerates", "refuses", "always",
+    "answers",
 })  # fmt: skip
-FORMAT = 2
+FORMAT = 3
 """The form of a text that is written today: a whole book with watches, a comparison, invariants
-and a broker's words. A text of another form lacks some of them (`mqd/rules/older`).
+and all that a broker says. A text of another form lacks some of it (`mqd/rules/older`).
 """
-OLDER_FORMATS = frozenset({1})
+OLDER_FORMATS = frozenset({1, 2})
 
 
 class Written(NamedTuple):

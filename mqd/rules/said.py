@@ -1,10 +1,12 @@
-"""What every document says: its header, and the conditions that it is made of."""
+"""What documents say: a header, conditions, and values in their ranges."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import NamedTuple
 
+from mqd.ground.units import Unit
 from mqd.rules.expressions.ir import Logical
 from mqd.rules.problems import Place
 
@@ -52,3 +54,27 @@ class Condition:
     def true_if_unknown(self) -> bool:
         """Whether an unknown answer counts as yes."""
         return self.on_unknown in TRUE_IF_UNKNOWN
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A half-open window of exchange time, in seconds after midnight: [start, end)."""
+
+    start_s: int
+    end_s: int
+
+
+Value = Decimal | Window
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """One of the desk's limits, or of a broker's, said once. Durations are in seconds."""
+
+    name: str
+    value: Value
+    minimum: Decimal
+    maximum: Decimal
+    unit: Unit
+    because: str
+    place: Place

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mqd.rules.problems import Place
-from mqd.rules.said import Condition, Header
+from mqd.rules.said import Condition, Header, Limit
+from mqd.rules.words.acts import ANY
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +47,15 @@ class Difference:
 class Reconciliation:
     """How the desk is compared with the broker.
 
-    A position's difference that any of `tolerates` is true for does not count. A whole comparison
+    A position's difference that any of `looks_again` is true for is not acted on yet; one that any
+    of `tolerates` is true for does not count. A whole comparison
     that any of `refuses` is true for refuses the start and freezes a running desk; there an
     unknown answer counts as yes.
     """
 
     header: Header
     differences: tuple[Difference, ...]
+    looks_again: tuple[Condition, ...]
     tolerates: tuple[Condition, ...]
     refuses: tuple[Condition, ...]
 
@@ -71,7 +74,7 @@ class Invariants:
 
 @dataclass(frozen=True, slots=True)
 class BrokerWord:
-    """What one of a broker's words for the state of an order means to the desk."""
+    """What one of a broker's words means to the desk, for an order's state or in its news."""
 
     word: str
     means: str
@@ -80,12 +83,85 @@ class BrokerWord:
 
 
 @dataclass(frozen=True, slots=True)
+class BrokerAnswer:
+    """What an answer of the broker that is no success means; the first that fits decides.
+
+    `request` is one of `REQUESTS` or `any`. `status` is the answer's number ("422"), a hundred of
+    them ("5xx"), one of `NO_ANSWERS`, or `any`. `error_code` is the code of the body and `says` a
+    part of its message in lower case; None asks for nothing.
+    """
+
+    code: str
+    request: str
+    status: str
+    error_code: str | None
+    says: str | None
+    means: str
+    because: str
+    place: Place
+
+    def fits(self, request: str, status: str, error_code: str | None, message: str) -> bool:
+        """Whether this is what such an answer means, where nothing above it fits."""
+        return (
+            self.request in {ANY, request}
+            and self.status in {ANY, status, f"{status[:1]}xx" if status.isdigit() else status}
+            and self.error_code in {None, error_code}
+            and (self.says is None or self.says in message.lower())
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerRequests:
+    """How the broker is asked: how long, how often, how many at once.
+
+    `kept_for_exits` is the share of `most_per_minute` that only exits, cancels and look-ups may
+    use; `stale_after_bars` counts bars that should have come; `history_page` rows of a list.
+    """
+
+    connect_timeout_s: float
+    read_timeout_s: float
+    most_per_minute: int
+    kept_for_exits: float
+    most_queued: int
+    first_pause_s: float
+    longest_pause_s: float
+    stale_after_bars: int
+    tick_s: float
+    most_clock_offset_s: float
+    history_page: int
+
+
+@dataclass(frozen=True, slots=True)
 class BrokerWords:
-    """Every word of one broker; a word that is not among them is an incident."""
+    """All that one broker says, and how it is asked.
+
+    A word that is not among them is an incident. `request_limits` are the numbers of `requests`
+    as the rules say them, with their ranges and reasons.
+    """
 
     header: Header
     statuses: tuple[BrokerWord, ...]
+    news: tuple[BrokerWord, ...]
+    answers: tuple[BrokerAnswer, ...]
+    request_limits: tuple[Limit, ...]
+    requests: BrokerRequests
 
     def meaning(self, word: str) -> str | None:
-        """What the word means, or None where nobody ever explained it."""
+        """What the word for a state means, or None where nobody ever explained it."""
         return next((each.means for each in self.statuses if each.word == word), None)
+
+    def news_meaning(self, word: str) -> str | None:
+        """What the word for a piece of news means, or None where nobody ever explained it."""
+        return next((each.means for each in self.news if each.word == word), None)
+
+    def answer(
+        self, request: str, status: str, error_code: str | None = None, message: str = ""
+    ) -> BrokerAnswer:
+        """What an answer to one of `REQUESTS` means; the check proved that something always fits.
+
+        `status` is the number as text ("422") or one of `NO_ANSWERS`; `error_code` and `message`
+        are those of the body as text, `message` the whole body where it has none.
+        """
+        return next(
+            each for each in self.answers if each.fits(request, status, error_code, message)
+        )

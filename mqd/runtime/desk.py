@@ -11,15 +11,9 @@ from mqd.engine.state import DeskState
 from mqd.engine.step import step
 from mqd.ground.errors import DuplicateOrderError, Unavailable, UnknownOutcome
 from mqd.model.command import CancelOrder, Command, LookUpOrder, SubmitOrder, TakeSnapshot
-from mqd.model.decision import Outcome
-from mqd.model.event import (
-    BrokerEvent,
-    Event,
-    OrderNotTaken,
-    OrderOutcomeLost,
-    SnapshotFailed,
-    as_journaled,
-)
+from mqd.model.decision import NOTHING, Outcome
+from mqd.model.event import BrokerEvent, Event, OrderNotTaken, OrderOutcomeLost, SnapshotFailed
+from mqd.model.journaled import as_journaled
 from mqd.ports.broker import Broker
 from mqd.ports.journal import Journal
 
@@ -73,6 +67,10 @@ class Desk:
             if failed is not None:
                 self.waiting.append(failed)
         return outcome
+
+    def would_act(self, event: Event) -> bool:
+        """Whether an event would lead to anything now; nothing is changed by asking."""
+        return step(self.engine, self.state.fork(), event) != NOTHING
 
 
 def deliver(broker: Broker, command: Command, at_ns: int) -> BrokerEvent | None:

@@ -6,10 +6,11 @@ replies are taken, then the event itself, then the replies to what the desk sent
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from mqd.engine.step import sets_aside
+from mqd.ground.errors import Unavailable, UnknownOutcome
 from mqd.model.event import (
     BarClosed,
     BrokerEvent,
@@ -17,10 +18,14 @@ from mqd.model.event import (
     Event,
     FeedDefectFound,
     SessionClosed,
+    StreamLost,
+    StreamRestored,
 )
 from mqd.runtime.desk import Desk, Watcher
 
 MOST_SESSIONS = 1 << 62
+NEWS = "broker"
+"""The stream that is down while the broker cannot be asked for its replies."""
 
 
 class LeftOver(NamedTuple):
@@ -86,9 +91,13 @@ class Loop:
                 return
 
     def take_replies(self) -> None:
-        """Take what the broker has to say now, after what could not be delivered to it."""
+        """Take what the broker has to say now, after what could not be delivered to it.
+
+        A broker that cannot be asked ends nothing: the desk is told that its news is lost, and
+        that it is back when the broker answers again.
+        """
         self._take_waiting()
-        for reply in self.desk.broker.replies():
+        for reply in self._replies():
             self.take(reply)
             self._take_waiting()
 
@@ -112,6 +121,26 @@ class Loop:
             self._is_shown = False
         else:
             self.desk.broker.observe(event, accepted=accepted)
+
+    def _replies(self) -> Iterator[BrokerEvent]:
+        desk = self.desk
+        replies: Iterator[BrokerEvent] | None = None
+        while True:
+            try:
+                if replies is None:
+                    replies = desk.broker.replies()
+                reply = next(replies, None)
+            except (Unavailable, UnknownOutcome, OSError):
+                if NEWS not in desk.state.streams_down:
+                    yield StreamLost(desk.state.now_ns, NEWS)
+                return
+            if reply is not None:
+                yield reply
+            elif NEWS in desk.state.streams_down:  # it has said all that it has to say
+                yield StreamRestored(desk.state.now_ns, NEWS)
+                replies = None  # the desk has just asked what happened meanwhile
+            else:
+                return
 
     def _take_waiting(self) -> None:
         waiting = self.desk.waiting

@@ -7,18 +7,13 @@ wrote it is gone: it is compared by what makes the desk's history, as far as tha
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from mqd.ground.canonical import decode, encode
 from mqd.model.command import Command
-from mqd.model.event import (
-    RECORD_VERSION,
-    BrokerEvent,
-    OrderCancelled,
-    OrderExpired,
-    OrderFilled,
-)
+from mqd.model.event import BrokerEvent, OrderCancelled, OrderExpired, OrderFilled
+from mqd.model.journaled import RECORD_VERSION
 
 # By form: the records that are compared, and how many of their fields, name not counted.
 _SAID: dict[int, dict[str, int]] = {
@@ -27,6 +22,12 @@ _SAID: dict[int, dict[str, int]] = {
         "SubmitOrder": 7,  # everything
         "CancelOrder": 2,  # when, client order id; its reason may be told otherwise now
         "Trade": 9,  # everything but the rules' digest
+    },
+    2: {  # it asked the broker less often, and told of fewer differences
+        "Decision": 11,
+        "SubmitOrder": 7,
+        "CancelOrder": 2,
+        "Trade": 10,
     },
 }
 
@@ -49,11 +50,21 @@ def _compared(records: Iterable[list[Any]], said: dict[str, int]) -> list[list[A
     return [record[: said[record[0]] + 1] for record in records if record[0] in said]
 
 
-def commands_then(commands: Iterable[Command], version: int) -> tuple[Command, ...]:
-    """Those of the commands that a desk which wrote this form sent; it knew no others."""
+def _told(record: list[Any], said: dict[str, int]) -> list[Any]:
+    """As much of a record as its form could say; all of one that is not compared."""
+    return record[: said[record[0]] + 1] if record[0] in said else record
+
+
+def commands_then(commands: Sequence[Command], journaled: str, version: int) -> tuple[Command, ...]:
+    """Those of the commands that the desk which wrote `journaled` sent."""
     if version == RECORD_VERSION:
         return tuple(commands)
-    return tuple(command for command in commands if type(command).__name__ in _SAID[version])
+    said = _SAID[version]
+    sent = [_told(record, said) for record in decode(journaled)]
+    now = [[type(command).__name__, *command] for command in commands]
+    again = decode(encode(now))  # the same trip through JSON
+    pairs = zip(commands, again, strict=True)
+    return tuple(command for command, record in pairs if _told(record, said) in sent)
 
 
 def same_reply(journaled: BrokerEvent, repeated: BrokerEvent) -> bool:

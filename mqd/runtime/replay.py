@@ -82,5 +82,5 @@ def replay(
                 f"event {seq} ({type(event).__name__}) leads to another outcome now: "
                 "the rules or the desk's code are not those that wrote this journal"
             )
-        sent = outcome._replace(commands=commands_then(outcome.commands, version))
+        sent = outcome._replace(commands=commands_then(outcome.commands, journaled, version))
         yield Replayed(seq, event, sent, aside == 0, state, engine)

@@ -14,8 +14,17 @@ from sqlalchemy import URL, Connection, Table, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from mqd.ground.canonical import GENESIS_HASH
-from mqd.ground.errors import JournalError, SettingsError, SetupError
-from mqd.store.database import check_file, engine_for, file_of, in_words, journal_url, name_of
+from mqd.ground.errors import JournalError, SettingsError
+from mqd.store.database import (
+    check_file,
+    connect_to_read,
+    engine_for,
+    file_of,
+    in_one_line,
+    in_words,
+    journal_url,
+    name_of,
+)
 from mqd.store.tables import JOURNAL, REQUESTS, RULE_BOOKS, schema_of
 
 FORMAT = "mqd journal"
@@ -39,11 +48,8 @@ def back_up(url: str, target: Path) -> None:
         check_file(path, write=False)
     if target.exists():
         raise SettingsError(f"{target} is there already, and a backup overwrites nothing")
-    try:
-        with engine_for(place, write=False).connect() as connection:
-            schema = schema_of(connection, name)
-    except SQLAlchemyError as error:
-        raise SetupError(f"{name} is not a journal of mqd: {in_words(error)}") from error
+    with in_one_line(name), engine_for(place, write=False).connect() as connection:
+        schema = schema_of(connection, name)
     if not schema:
         raise SettingsError(f"{name} holds no journal yet; `mqd run` makes one")
     if path is not None:
@@ -61,7 +67,7 @@ def copy_file(path: Path, target: Path) -> None:
     part = _part_of(target)
     try:
         with (
-            closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as source,
+            closing(connect_to_read(path)) as source,
             closing(sqlite3.connect(part)) as copy,
         ):
             source.backup(copy)  # all in one step: no writer comes in between, none has to wait

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 
 from sqlalchemy import URL, Engine
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.exc import OperationalError
 
-from mqd.ground.errors import SettingsError, SetupError
+from mqd.ground.errors import SettingsError
 from mqd.ports.clock import Clock
-from mqd.store.database import check_file, engine_for, file_of, in_words, journal_url, name_of
+from mqd.store.database import check_file, engine_for, file_of, in_one_line, journal_url, name_of
 from mqd.store.limits import DEFAULT, JournalLimits
 from mqd.store.memory import MemoryJournal
-from mqd.store.opening import owned
+from mqd.store.opening import make_room, owned
 from mqd.store.tables import schema_of
 from mqd.store.writing import SqlJournal
 
@@ -37,20 +36,30 @@ def open_journal(
         SettingsError: the place cannot be used, or there is no journal to read.
         SetupError: there is something else than a journal, or one of a newer mqd.
         JournalInUseError: another process owns the journal or the account.
-        JournalError: its newest rows are not what was written, or are not guarded any more.
+        JournalError: it is damaged, its newest rows are not what was written, or they are not
+            guarded any more.
     """
     place = journal_url(url)
     name = name_of(place)
     reading = engine_for(place, write=False, limits=limits)
-    held = ExitStack()
-    try:
-        with _in_one_line(name):
+
+    def opened() -> SqlJournal:
+        held = ExitStack()
+        try:
             _check_place(place, reading, name, write=write)
             writer = owned(place, name, held, limits, account) if write else None
-        return SqlJournal(name, reading, clock, writer, held)
-    except BaseException:
-        held.close()
-        raise
+            return SqlJournal(name, reading, clock, writer, held)
+        except BaseException:
+            held.close()
+            raise
+
+    with in_one_line(name):
+        try:
+            return opened()
+        except OperationalError:
+            if not write or not make_room(place, limits):
+                raise
+            return opened()
 
 
 def _check_place(place: URL, reading: Engine, name: str, *, write: bool) -> None:
@@ -64,14 +73,3 @@ def _check_place(place: URL, reading: Engine, name: str, *, write: bool) -> None
             schema = schema_of(connection, name)
     if not schema and not write:
         raise SettingsError(f"{name} holds no journal yet; `mqd run` makes one")
-
-
-@contextmanager
-def _in_one_line(name: str) -> Iterator[None]:
-    """What the database says, as an error of ours."""
-    try:
-        yield
-    except OperationalError as error:
-        raise SettingsError(f"cannot open the journal {name}: {in_words(error)}") from error
-    except DatabaseError as error:
-        raise SetupError(f"{name} is not a journal of mqd: {in_words(error)}") from error

@@ -68,6 +68,20 @@ def owned(
     return Writer(connection, reserve, is_low, migrated)
 
 
+def make_room(place: URL, limits: JournalLimits) -> bool:
+    """Give up the reserve of a journal that cannot be opened on a full disk; False if it is not.
+
+    Raises:
+        SettingsError: the owner's file cannot be made.
+        JournalInUseError: another process owns the journal, and its reserve.
+    """
+    path = file_of(place)
+    if path is None or not path.exists():
+        return False
+    with FileOwner(path):
+        return Reserve(path, limits.reserve_bytes).free_if_full()
+
+
 def downgrade(url: str, schema: int = SCHEMA_VERSION - 1) -> str:
     """Lead a journal that nobody writes back to an older schema, for the mqd that knew it.
 

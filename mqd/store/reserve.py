@@ -34,12 +34,7 @@ class Reserve:
         try:
             if self._path.exists() and self._path.stat().st_size == self._size_bytes:
                 return True
-            descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                # A file system may keep no blocks for a file of zeros.
-                file.write(os.urandom(self._size_bytes))
-                file.flush()
-                os.fsync(file.fileno())
+            _write(self._path, self._size_bytes)
         except OSError as error:
             if error.errno not in _FULL:
                 raise SettingsError(f"cannot make {self._path}: {error.strerror}") from error
@@ -48,6 +43,18 @@ class Reserve:
             return False
         return True
 
+    def free_if_full(self) -> bool:
+        """Give the room away where the disk has not as much again; False if it has, or none was."""
+        tried = self._path.with_name(self._path.name + ".tried")
+        is_full = False
+        try:
+            _write(tried, self._size_bytes)
+        except OSError as error:
+            is_full = error.errno in _FULL
+        with suppress(OSError):
+            tried.unlink(missing_ok=True)
+        return is_full and self.free()
+
     def free(self) -> bool:
         """Give the room to whoever writes next; False if there was none."""
         try:
@@ -55,3 +62,12 @@ class Reserve:
         except OSError:
             return False
         return True
+
+
+def _write(path: Path, size_bytes: int) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        # A file system may keep no blocks for a file of zeros.
+        file.write(os.urandom(size_bytes))
+        file.flush()
+        os.fsync(file.fileno())

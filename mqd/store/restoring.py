@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from sqlalchemy import URL, Connection, Engine, Table, insert, inspect, select
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from mqd.ground.canonical import GENESIS_HASH
 from mqd.ground.errors import JournalError, SettingsError, SetupError
@@ -149,6 +149,8 @@ def _source(path: Path) -> _Source:
         try:
             with engine.connect() as connection:
                 schema = schema_of(connection, str(path))
+        except OperationalError as error:
+            raise SettingsError(f"cannot read the copy {path}: {in_words(error)}") from error
         except SQLAlchemyError as error:
             raise SetupError(f"{path} is no copy of a journal: {in_words(error)}") from error
         if schema:

@@ -16,7 +16,8 @@ from typing import NamedTuple
 from mqd.ground import canonical
 from mqd.ground.errors import JournalError
 from mqd.model.decision import Outcome, outcome_record
-from mqd.model.event import RECORD_VERSION, Event, from_record, to_record
+from mqd.model.event import Event
+from mqd.model.journaled import RECORD_VERSION, from_record, to_record
 from mqd.ports.journal import JournalEntry
 
 EVENT = "event"

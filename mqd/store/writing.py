@@ -6,7 +6,7 @@ every further call, and the process starts again from the journal.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, NoReturn, Self
@@ -27,11 +27,12 @@ from mqd.model.event import (
     SessionOpened,
 )
 from mqd.ports.clock import Clock
+from mqd.ports.journal import JournalEntry
 from mqd.store.database import in_words, is_full
 from mqd.store.opening import Writer
 from mqd.store.reading import JournalReader
 from mqd.store.requests import WaitingRequest, taken, waiting
-from mqd.store.rows import ChainWriter, Row, broken_link
+from mqd.store.rows import ChainWriter, Row, broken_link, entries_of
 from mqd.store.tables import JOURNAL, RULE_BOOKS
 
 _DURABLE_AT_ONCE = frozenset(
@@ -78,6 +79,8 @@ class SqlJournal(JournalReader):
         self._taken: list[tuple[int, int]] = []
         self.space_is_low = writer is not None and writer.space_is_low
         self.migrated = None if writer is None else writer.migrated
+        if self.space_is_low:
+            self._keep_log_short()
         self._chain = ChainWriter() if writer is None else self._resumed()
         self._durable_head = (self._chain.position, self._chain.head)
         self._durable_seq = self._chain.seq
@@ -211,6 +214,15 @@ class SqlJournal(JournalReader):
     ) -> None:
         self.close()
 
+    def entries(self) -> Iterator[JournalEntry]:
+        """As for a reader; but its writer goes on from them, and so only from rows that are whole.
+
+        Raises:
+            JournalError: a row is not what was written.
+        """
+        rows = self.rows()
+        return entries_of(rows if self._writing is None else self._unbroken(rows))
+
     def _resumed(self) -> ChainWriter:
         """The chain after the last row, if the newest rows are whole."""
         latest = self.last_rows(_TAIL_ROWS_CHECKED + 1)
@@ -218,7 +230,15 @@ class SqlJournal(JournalReader):
         position, head = 0, GENESIS_HASH
         if len(latest) > _TAIL_ROWS_CHECKED:  # the oldest of them is what the others hang on
             position, head = latest[0].position, latest.pop(0).hash
-        for row in latest:
+        for row in self._unbroken(latest, position, head):
+            position, head = row.position, row.hash
+        return ChainWriter(position, head, seq)
+
+    def _unbroken(
+        self, rows: Iterable[Row], position: int = 0, head: str = GENESIS_HASH
+    ) -> Iterator[Row]:
+        """The rows that follow the one with this position and hash, each checked on its way."""
+        for row in rows:
             broken = broken_link(position, head, row)
             if broken is not None:
                 raise JournalError(
@@ -226,7 +246,7 @@ class SqlJournal(JournalReader):
                     " `mqd journal verify` checks all of it"
                 )
             position, head = row.position, row.hash
-        return ChainWriter(position, head, seq)
+            yield row
 
     def _write(self) -> None:
         """Write every buffered row, and which requests they took, in one durable commit."""
@@ -263,10 +283,13 @@ class SqlJournal(JournalReader):
         if self._reserve is None or not self._reserve.free():
             return False
         self.space_is_low = True
-        with self._writable().begin() as begun:
-            # What is written goes into the file at once, so that the log beside it stops growing.
-            begun.connection.exec_driver_sql(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES_IF_LOW}")
+        self._keep_log_short()
         return True
+
+    def _keep_log_short(self) -> None:
+        """What is written goes into the file at once, so that the log beside it stops growing."""
+        with self._writable().begin() as begun:
+            begun.connection.exec_driver_sql(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES_IF_LOW}")
 
     def _transact(self, work: Sequence[_Statement]) -> None:
         writing = self._writable()

@@ -7,7 +7,6 @@ command, and what it tells unasked. What is still on its way when a process ends
 
 from __future__ import annotations
 
-import shutil
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
@@ -487,33 +486,3 @@ def eager_scene(eager) -> Scene:
 @pytest.fixture(scope="session")
 def make_scene() -> type[Scene]:
     return Scene
-
-
-@pytest.fixture
-def edited(tmp_path) -> Callable[..., RuleBook]:
-    """The shipped rules with words replaced: `edited({file: {old: new}}, symbol="QQQ")`.
-
-    `copies={new file: (old file, {old: new})}` adds files before that.
-    """
-
-    def load(
-        edits: dict[str, dict[str, str]] | None = None,
-        copies: dict[str, tuple[str, dict[str, str]]] | None = None,
-        **changes: Any,
-    ) -> RuleBook:
-        root = tmp_path / f"rules{len(list(tmp_path.iterdir()))}"
-        shutil.copytree(ROOT / "rules", root)
-        for name, (original, words) in (copies or {}).items():
-            _write(root / name, (root / original).read_text(encoding="utf-8"), words)
-        for name, words in (edits or {}).items():
-            _write(root / name, (root / name).read_text(encoding="utf-8"), words)
-        return load_rules(root, Changes(**changes))
-
-    return load
-
-
-def _write(path: Path, text: str, words: dict[str, str]) -> None:
-    for old, new in words.items():
-        assert old in text, f"{path.name} does not say {old!r}"
-        text = text.replace(old, new)
-    path.write_text(text, encoding="utf-8")

@@ -65,6 +65,8 @@ def test_case_002_an_order_whose_answer_died_is_taken_up_and_not_sent_twice(scen
     order_id = scene.entry("die_after")
     scene.restart()
     assert scene.order(order_id).state == "SUBMITTED"
+    moves = [line.rule for _, outcome in scene.seen for line in outcome.transitions]
+    assert moves[-2:] == ["OL-08", "OL-01"]  # not proved at the start, and found there
     scene.wait(30)
     assert scene.sends(order_id) == 1
     scene.fill(order_id)
@@ -94,15 +96,32 @@ def test_case_003_a_broker_that_never_answers_is_asked_some_times_and_then_a_per
     order_id = scene.entry("submit_lost")
     scene.broker.answers(LookUpOrder, *["silent"] * 50)
     scene.wait(300)
-    assert len(scene.broker.asked(LookUpOrder)) == 10  # five for the order, five for its cancel
+    assert scene.watched().count("STILL_UNKNOWN") == 5
+    assert (
+        scene.watched().count("CANCEL_UNANSWERED") == 5
+    )  # a comparison asks as well, from then on
     assert scene.order(order_id).state == "PENDING_CANCEL"  # the first page halts the desk
     assert scene.incidents() == ["UnresolvedError"] * 2
     assert {note.subject for note in scene.notes(IncidentRaised)} == {order_id}
     assert scene.sends(order_id) == 1
 
 
+@pytest.mark.case(4)
+@pytest.mark.rule("OL-08", "STILL_UNKNOWN")
+@pytest.mark.parametrize("became", ["reply_lost", "submit_lost"])
+def test_case_004_an_error_that_proves_nothing_sends_nothing_a_second_time(scene, became):
+    """Whether the order is there or not: it is asked about, and an entry is never sent again."""
+    order_id = scene.entry(became)
+    assert scene.order(order_id).state == "UNKNOWN"
+    scene.wait(300)
+    assert scene.sends(order_id) == len(scene.broker.asked(SubmitOrder)) == 1
+    expected = "SUBMITTED" if became == "reply_lost" else "NOT_SENT"
+    assert scene.order(order_id).state == expected
+    assert not scene.incidents()
+
+
 @pytest.mark.case(5)
-@pytest.mark.rule("OL-01", "STILL_UNKNOWN")
+@pytest.mark.rule("OL-02", "STILL_UNKNOWN")
 def test_case_005_an_order_that_lives_after_a_time_out_is_counted_once(scene):
     order_id = scene.entry("reply_lost")
     filled = scene.broker.fills(order_id)  # and the stream does not tell it yet
@@ -247,6 +266,31 @@ def test_case_009_the_ids_outlive_the_process(make_scene, unchecked):
     assert scene.sends(order_id) == 1
 
 
+@pytest.mark.case(8)
+@pytest.mark.rule("ONE_ID_PER_DECISION", "SENT_ONCE", "CLOSE_ORDERED")
+def test_case_008_what_is_bought_in_the_second_of_an_exit_has_an_exit_of_its_own(scene):
+    """Each part of a fill is closed as it comes, and the clock stands still between them."""
+    entry_id = scene.entry()
+    scene.fill(entry_id, "2")
+    scene.broker.answers(CancelOrder, "accept")
+    scene.broker.answers(SubmitOrder, "fill", "fill", "ack")
+    scene.press("flatten")
+    first_id = scene.newest()
+    assert not scene.held()
+    scene.fill(entry_id, "1")
+    second_id = scene.newest()
+    scene.fill(entry_id, "0.5")
+    third_id = scene.newest()
+    assert len({entry_id, first_id, second_id, third_id}) == 4
+    assert [scene.order(each).qty for each in (first_id, second_id)] == [2, 1]
+    assert {scene.sends(each) for each in (first_id, second_id, third_id)} == {1}
+    assert scene.held() == Decimal("0.5")  # the third works, and a fourth does not come beside it
+    scene.fill(third_id)
+    assert not scene.held()
+    assert scene.agrees()
+    assert not scene.incidents()
+
+
 @pytest.mark.case(10)
 @pytest.mark.rule("ENTRY_NOT_TAKEN", "OL-01")
 def test_case_010_an_acknowledgement_ends_the_wish_to_send_again(scene):
@@ -334,6 +378,7 @@ def test_case_013_another_order_under_our_id_freezes_the_desk(scene, echo):
     assert scene.desk_state == "FROZEN"
     assert not scene.held()
     assert scene.order(order_id).broker_order_id is None
+    assert [each.client_order_id for each in scene.broker.asked(CancelOrder)] == [order_id]
 
 
 @pytest.mark.case(13)
@@ -422,6 +467,7 @@ def test_case_016_an_exit_asks_the_rest_of_the_entry_back_and_goes_after_it(scen
     assert scene.order(entry_id).state == "PENDING_CANCEL"
     assert scene.order(refused).state == "REJECTED"
     scene.hear(scene.broker.takes_back(entry_id))
+    assert scene.order(entry_id).state == "CANCELLED"
     scene.broker.answers(SubmitOrder, "fill")
     scene.wait(6)
     assert scene.newest() != refused
@@ -448,7 +494,7 @@ def test_case_017_nothing_is_opened_while_the_stream_is_down(scene):
 
 
 @pytest.mark.case(17)
-@pytest.mark.rule("UNCONFIRMED", "OL-02")
+@pytest.mark.rule("OL-02")
 def test_case_017_an_exit_leaves_and_is_confirmed_by_asking(scene):
     scene.holding()
     scene.hear(StreamLost(scene.state.now_ns, STREAM))
@@ -488,6 +534,10 @@ def test_case_020_two_strategies_never_trade_against_each_other(make_scene, edit
     assert [each.strategy for each in outcome.decisions] == sorted([name, scene.strategy])
     by_name = {each.strategy: each.outcome for each in outcome.decisions}
     assert by_name == {scene.strategy: "EXIT", name: "REFUSED"}
+    (refused,) = [each for each in outcome.decisions if each.strategy == name]
+    codes = scene.engine.book.entry_checks.true_codes(refused.checks)
+    assert "POSITION_OPEN" in codes
+    assert ("ORDER_WORKING" in codes) is (name > scene.strategy)  # asked after the exit left
     (command,) = outcome.commands
     assert isinstance(command, SubmitOrder)
     assert command.side == "sell"

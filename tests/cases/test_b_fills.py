@@ -273,6 +273,42 @@ def test_case_033_a_correction_books_what_it_was_instead(scene):
     assert scene.desk_state == "HALTED"
 
 
+@pytest.mark.case(36)
+@pytest.mark.rule("IMPOSSIBLE_IS_NOT_BOOKED", "BOOKED_ONCE")
+def test_case_036_a_fill_without_an_id_is_fetched_under_the_id_it_has(scene):
+    """Under no id a repeat is no repeat: the broker's own list is asked for instead."""
+    order_id = scene.entry()
+    filled = scene.broker.fills(order_id, "2")
+    scene.hear(*[filled._replace(execution_id="")] * 3)
+    assert list(scene.state.ledger.executions) == [filled.execution_id]
+    assert scene.held() == scene.order(order_id).filled_qty == 2
+    assert set(scene.incidents()) == {"MalformedExecutionError"}
+    assert scene.desk_state == "HALTED"
+    scene.hear(filled)
+    assert scene.held() == 2
+    assert scene.agrees()
+
+
+@pytest.mark.case(36)
+@pytest.mark.rule("IMPOSSIBLE_IS_NOT_BOOKED", "BOOKED_ONCE")
+def test_case_036_where_no_list_has_its_id_one_is_made_of_the_order_and_its_total(scene):
+    order_id = scene.entry()
+    filled = scene.broker.fills(order_id, "2")
+
+    def without_executions(broker, command):
+        whole = broker.books.snapshot(broker.now_ns, command.at_ns, Decimal(1_000))
+        broker.says(whole._replace(executions=()))
+
+    scene.broker.answers(TakeSnapshot, *[without_executions] * 9)
+    scene.hear(filled._replace(execution_id=""))
+    assert list(scene.state.ledger.executions) == [f"inferred-{order_id}-2"]
+    scene.restart()
+    scene.hear(filled._replace(execution_id=""))
+    assert list(scene.state.ledger.executions) == [f"inferred-{order_id}-2"]
+    assert scene.held() == 2
+    assert scene.agrees()
+
+
 def foreign(scene, symbol, side, qty):
     """A fill of an order that the desk never made."""
     filled = OrderFilled(
@@ -353,9 +389,42 @@ def test_case_037_what_the_broker_left_is_what_is_sold(scene):
     scene.holding()
     scene.hear(foreign(scene, "SPY", "sell", "2"))
     assert scene.held() == Decimal("3.025")
+    assert scene.desk_state == "HALTED"
     exit_id = scene.exit("fill")
     assert scene.order(exit_id).qty == Decimal("3.025")
     assert scene.held() == scene.broker.books.position("SPY") == 0
+
+
+@pytest.mark.case(37)
+@pytest.mark.rule("DL-01", "STOP_LOSS")
+@pytest.mark.parametrize("side", ["buy", "sell"])
+def test_case_037_what_closes_ours_is_ours_and_what_is_more_is_not(scene, side):
+    """A hand that trades more than we hold (or, after a bust, lack) leaves us flat, not turned."""
+    scene.holding()
+    if side == "buy":
+        bought = next(iter(scene.state.ledger.executions))
+        scene.exit("fill")
+        scene.broker.books.move("SPY", Decimal("-5.025"), Decimal("99.5"), Decimal(0))
+        scene.broker.answers(SubmitOrder, *["reject"] * 9)
+        scene.hear(ExecutionBusted(scene.state.now_ns, bought))
+        assert scene.held() == Decimal("-5.025")
+    filled = foreign(scene, "SPY", side, "7")
+    scene.hear(filled)
+    positions = scene.state.ledger.positions
+    rest = Decimal("1.975") if side == "buy" else Decimal("-1.975")
+    assert not positions.get(scene.strategy, "SPY").is_open
+    assert positions.get(EXTERNAL, "SPY").qty == rest
+    assert scene.agrees()
+    sent = len(scene.broker.asked(SubmitOrder))
+    told = len(scene.incidents())
+    scene.hear(filled)  # told once more
+    scene.hear(filled._replace(qty=Decimal(8)))  # and, told otherwise, refused
+    assert scene.incidents()[told:] == ["ExecutionConflictError"]
+    scene.press("flatten")
+    scene.wait(60)
+    assert len(scene.broker.asked(SubmitOrder)) == sent  # nobody's shares are traded but ours
+    assert scene.agrees()
+    assert positions.get(EXTERNAL, "SPY").qty == rest
 
 
 @pytest.mark.case(38)
@@ -379,7 +448,7 @@ def test_case_038_nine_decimals_stay_nine_decimals(scene):
 
 
 @pytest.mark.case(26)
-@pytest.mark.rule("OL-05")
+@pytest.mark.rule("OL-07")
 def test_case_026_an_expired_order_tells_of_fills_that_nobody_heard_of(scene):
     order_id = scene.entry()
     scene.broker.fills(order_id, "2")  # never told

@@ -92,6 +92,7 @@ def test_case_064_an_order_nobody_confirmed_is_asked_about_within_the_settle_win
     assert scene.held() == WHOLE
 
 
+@pytest.mark.case(130)
 @pytest.mark.case(65)
 @pytest.mark.rule("NOT_WATCHED")
 def test_case_065_a_position_without_bars_is_told_to_a_person(scene):
@@ -134,6 +135,29 @@ def test_case_066_a_storm_of_reconnects_asks_one_question_at_a_time(scene):
     assert not scene.incidents()
 
 
+@pytest.mark.case(68)
+@pytest.mark.rule("RESTART_CHANGES_NOTHING", "EXECUTIONS_FIRST")
+def test_case_068_a_fill_on_which_the_process_failed_is_booked_by_the_next_one(scene, monkeypatch):
+    """Nobody tells it again: the next process asks, and books it once."""
+    entry_id = scene.entry()
+    filled = scene.broker.fills(entry_id)
+
+    def fails(*_):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("mqd.engine.news.on_fill", fails)
+    with pytest.raises(ZeroDivisionError):
+        scene.hear(filled)
+    monkeypatch.undo()
+    assert not any(event == filled for event, _ in scene.journal.pairs)
+    scene.restart()
+    assert list(scene.state.ledger.executions) == [filled.execution_id]
+    assert scene.order(entry_id).state == "FILLED"
+    assert scene.agrees()
+    assert scene.replayed().hash() == scene.state.hash()
+    assert not scene.incidents()
+
+
 @pytest.mark.case(69)
 @pytest.mark.rule("WORDS_ARE_EXPLAINED", "DL-01")
 def test_case_069_a_word_that_nobody_declared_changes_nothing_and_stops_entries(scene):
@@ -162,6 +186,9 @@ def test_case_071_an_answer_older_than_the_stream_changes_nothing(scene):
     scene.fill(entry_id)
     before = scene.state.ledger.canonical()
     scene.hear(old, OrderReported(old.at_ns, old.report._replace(status="accepted")))
+    assert scene.order(entry_id).state == "FILLED"
+    all_of_it = scene.broker.report(entry_id, status="accepted")
+    scene.hear(all_of_it)  # with the newest total, and with a word that is older
     assert scene.order(entry_id).state == "FILLED"
     assert scene.state.ledger.canonical() == before
     assert not scene.incidents()

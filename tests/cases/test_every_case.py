@@ -24,14 +24,24 @@ def sections(shipped) -> tuple[Section, ...]:
 
 def test_every_case_is_tested_or_left_out_with_a_reason(sections):
     cases = [case for section in sections for case in section.cases]
-    assert [case.number for case in cases] == [*range(1, 108), *range(140, 149)]
+    assert [case.number for case in cases] == [*range(1, 108), *range(126, 149)]
     assert not [case.number for case in cases if not case.tests and not case.left_out]
-    assert sum(bool(case.tests) for case in cases) > 105
+    assert sum(bool(case.tests) for case in cases) > 125
 
 
 def test_the_sections_hold_their_numbers(sections):
     first = {section.letter: section.cases[0].number for section in sections}
-    assert first == {"A": 1, "B": 21, "C": 39, "D": 55, "E": 63, "F": 76, "G": 98, "J": 140}
+    assert first == {
+        "A": 1,
+        "B": 21,
+        "C": 39,
+        "D": 55,
+        "E": 63,
+        "F": 76,
+        "G": 98,
+        "I": 126,
+        "J": 140,
+    }
 
 
 def test_a_test_that_names_its_case_is_marked_with_it():

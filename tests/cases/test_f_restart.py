@@ -41,6 +41,12 @@ def next_comparison(scene):
             scene.wait(5)
 
 
+SETTLED_S = 10  # after a fill a difference may be news on its way, for so long
+LACKING = {  # what else refuses an exit, where the broker holds so much of what we do
+    "0.949": ("SHARES_NOT_THERE",), "0.9499999": ("SHARES_NOT_THERE",), "1.06": (), "1.0526317": (),
+}  # fmt: skip
+
+
 def takes(scene, command, order_id, qty=WHOLE, symbol="SPY", side="buy"):
     """An order of other hands, as the broker has it."""
     return scene.broker.books.take(
@@ -138,7 +144,7 @@ def test_case_078_shares_that_nobody_here_bought_are_taken_up_and_not_sold(eager
 
 
 @pytest.mark.case(78)
-@pytest.mark.rule("missing_local", "POSITION_OPEN", "IMPOSSIBLE_IS_NOT_BOOKED")
+@pytest.mark.rule("missing_local", "IMPOSSIBLE_IS_NOT_BOOKED")
 @pytest.mark.parametrize(("price", "errors"), [
     ("0", ["PositionDriftError"]), ("-1", ["MalformedExecutionError", "PositionDriftError"]),
 ])  # fmt: skip
@@ -175,16 +181,19 @@ def test_case_079_shares_that_are_gone_are_not_sold(scene):
     ("factor", "state"),
     [
         ("0.951", "HALTED"), ("0.95", "HALTED"), ("0.949", "FROZEN"), ("1.05", "HALTED"),
-        ("1.051", "HALTED"), ("1.06", "FROZEN"),
+        ("1.051", "HALTED"), ("1.06", "FROZEN"), ("0.9499999", "FROZEN"), ("1.0526317", "FROZEN"),
     ],
-    ids=["4.9 %", "5.0 %", "5.1 %", "more: 4.8 %", "more: 4.9 %", "more: 5.7 %"],
+    ids=[
+        "4.9 %", "5.0 %", "5.1 %", "more: 4.8 %", "more: 4.9 %", "more: 5.7 %",
+        "the last digit beyond 5 %", "more: the last digit beyond 5 %",
+    ],
 )  # fmt: skip
 def test_case_080_a_position_off_by_five_per_cent_and_a_little_more(scene, factor, state, at_start):
     """The share is of the larger of the two; at the limit the desk goes on, beyond it freezes."""
     scene.holding()
     moves(scene, "SPY", WHOLE * (Decimal(factor) - 1))
     if at_start:
-        scene.restart()
+        scene.restart(after_s=SETTLED_S)
     else:
         next_comparison(scene)
     assert drifts(scene) == [("quantity_mismatch", "SPY")]
@@ -194,7 +203,7 @@ def test_case_080_a_position_off_by_five_per_cent_and_a_little_more(scene, facto
         assert scene.state.refused_start == ("DRIFT_TOO_LARGE",)
         assert scene.held() == WHOLE
         scene.bar(99.0)
-        assert scene.refusals() == ("DESK_FROZEN",)
+        assert scene.refusals() == ("DESK_FROZEN", *LACKING[factor])
         assert len(scene.broker.asked(SubmitOrder)) == 1
     else:
         assert scene.incidents() == ["PositionDriftError"]
@@ -238,7 +247,7 @@ def test_case_081_three_positions_missing_and_four(scene, missing, at_start):
     for number in range(missing - 1):
         moves(scene, f"X{number}", 1)
     if at_start:
-        scene.restart()
+        scene.restart(after_s=SETTLED_S)
     else:
         next_comparison(scene)
     assert len(drifts(scene)) == missing
@@ -273,6 +282,9 @@ def test_case_082_no_answer_is_not_no_positions(eager_scene):
     scene.restart()
     scene.bar(98.9)
     assert scene.refusals() == ("NOT_IN_STEP",)
+    asked = len(scene.broker.asked(TakeSnapshot))
+    scene.wait(20)
+    assert len(scene.broker.asked(TakeSnapshot)) - asked == 4  # it is asked again, and again
 
 
 @pytest.mark.case(83)
@@ -286,6 +298,7 @@ def test_case_083_a_fill_after_the_restart_adds_its_own_shares(scene):
     assert scene.held() == 3
     scene.fill(entry_id)
     assert scene.held() == WHOLE
+    assert scene.order(entry_id).state == "FILLED"
     assert scene.order(entry_id).filled_qty == WHOLE
     assert not scene.incidents()
 
@@ -317,7 +330,7 @@ def test_case_084_an_order_and_a_position_of_one_symbol_are_counted_once(scene, 
 
 
 @pytest.mark.case(85)
-@pytest.mark.rule("unknown_order", "EXTERNAL_ORDER", "OL-02")
+@pytest.mark.rule("unknown_order", "OL-03")
 @pytest.mark.parametrize("count", [51, 501, 1_000])
 def test_case_085_every_open_order_is_compared(scene, count):
     entry_id = scene.entry("silent")
@@ -336,7 +349,7 @@ def test_case_085_every_open_order_is_compared(scene, count):
 
 
 @pytest.mark.case(86)
-@pytest.mark.rule("STILL_UNKNOWN", "OL-08", "OL-09", "stuck_order")
+@pytest.mark.rule("STILL_UNKNOWN", "OL-08", "OL-01")
 def test_case_086_an_order_sent_a_moment_ago_is_not_taken_for_gone(scene):
     entry_id = scene.entry("vanish")  # nobody knows yet: it is on its way
     scene.restart()
@@ -450,7 +463,7 @@ def test_case_091_a_fill_of_the_first_trade_is_never_one_of_the_second(eager_sce
 
 
 @pytest.mark.case(92)
-@pytest.mark.rule("OUT_OF_STEP", "EXECUTIONS_FIRST")
+@pytest.mark.rule("SNAPSHOT_DUE", "EXECUTIONS_FIRST")
 def test_case_092_news_that_crosses_a_comparison_is_left_to_the_next_one(scene):
     entry_id = scene.entry()
     held_back = []
@@ -483,10 +496,10 @@ def test_case_093_a_question_that_stays_open_becomes_a_standing_alarm(eager_scen
     assert scene.desk_state == "HALTED"
     told = scene.incidents()  # one for the order, one for the cancel that nobody answers either
     assert told == ["UnresolvedError"] * 2
-    asked = len(scene.broker.asked(LookUpOrder))
+    watched = scene.watched()
     scene.wait(300)
     assert scene.incidents() == told
-    assert len(scene.broker.asked(LookUpOrder)) == asked
+    assert scene.watched() == watched  # only the comparisons with the broker still ask
     scene.press("resume")  # somebody who answers for it is told again that it is still so
     scene.wait(5)
     assert scene.incidents() == [*told, "UnresolvedError"]
@@ -518,3 +531,126 @@ def test_a_snapshot_from_before_the_restart_says_nothing_about_after_it(scene):
     scene.hear(old)
     assert scene.held() == WHOLE
     assert not drifts(scene)
+
+
+@pytest.mark.case(88)
+@pytest.mark.rule("lost_order", "EXTERNAL_ORDER", "DL-01")
+def test_case_088_an_order_of_ours_that_this_journal_has_not_stops_entries(eager_scene):
+    """A journal that was replaced, or a second desk: its rule says that a person has to look."""
+    scene = eager_scene
+    scene.holding()
+    scene.exit("fill")
+    made = scene.broker.asked(SubmitOrder)[0]
+    takes(scene, made, f"{made.client_order_id}-2")
+    next_comparison(scene)
+    assert drifts(scene) == [("lost_order", f"{made.client_order_id}-2")]
+    assert scene.incidents() == ["UnknownOrderError"]
+    assert scene.desk_state == "HALTED"
+    next_comparison(scene)
+    assert scene.incidents() == ["UnknownOrderError"]  # told once, while it stands
+    scene.press("resume")
+    scene.bar(98.9)
+    assert "EXTERNAL_ORDER" in scene.refusals()
+
+
+@pytest.mark.rule("cash")
+@pytest.mark.parametrize("moved_usd", ["500", "-0.01"])
+def test_cash_that_no_execution_moved_is_told_once(scene, moved_usd):
+    """A deposit, or a fee of a cent; from then on it is counted anew."""
+    scene.until_ten()
+    scene.broker.books.cash_delta_usd += Decimal(moved_usd)
+    next_comparison(scene)
+    (found,) = scene.notes(DriftFound)
+    assert (found.kind, found.done) == ("cash", "warn")
+    assert found.broker - found.local == Decimal(moved_usd)
+    next_comparison(scene)
+    assert scene.verdicts()[-2:] == ["mended", "clean"]
+    assert len(scene.notes(DriftFound)) == 1
+    assert (scene.desk_state, scene.incidents()) == ("ACTIVE", [])
+    scene.holding()  # entries go on
+
+
+@pytest.mark.case(93)
+@pytest.mark.rule("POSITIONS_MISSING", "DL-05", "CLOSE_ORDERED", "OUT_OF_STEP")
+def test_case_093_too_large_a_difference_is_told_once_and_stops_no_flatten(scene):
+    """The alarm stands; a person who closes everything is not stopped by the same difference."""
+    scene.holding()
+    for number in range(4):
+        moves(scene, f"X{number}", 1)
+    scene.restart()
+    scene.wait(60)
+    assert scene.desk_state == "FROZEN"
+    assert scene.incidents() == ["ReconciliationError"]
+    scene.broker.answers(SubmitOrder, "reject", "reject", "fill")
+    scene.press("flatten")
+    scene.wait(20)
+    assert scene.desk_state == "FLATTENING"
+    assert not scene.held()
+    assert scene.incidents() == ["ReconciliationError"]
+    scene.press("resume")  # nobody resumes over it
+    assert scene.desk_state == "FROZEN"
+    assert scene.incidents() == ["ReconciliationError"] * 2
+
+
+@pytest.mark.case(101)
+@pytest.mark.rule("MAY_BE_A_FILL", "drift_looks", "OUT_OF_STEP", "NOT_IN_STEP")
+@pytest.mark.parametrize("is_newer", [True, False], ids=["positions newer", "positions older"])
+def test_case_101_lists_read_at_two_instants_are_no_drift(scene, is_newer):
+    """A fill between two of the broker's lists: one has it and the other has not."""
+    entry_id = scene.entry()
+    if is_newer:
+        moves(scene, "SPY", WHOLE)  # the positions have the fill, nothing else tells of it yet
+    else:
+        scene.fill(entry_id)
+        moves(scene, "SPY", -WHOLE)  # told, and not yet among the positions
+    scene.state.desk.snapshot_is_due = True
+    scene.wait(1)
+    assert scene.verdicts()[-1] == "waits"
+    assert not scene.state.desk.is_in_step
+    done = {note.done for note in scene.notes(DriftFound) if note.subject == "SPY"}
+    assert done == {"looks_again"}
+    moves(scene, "SPY", -WHOLE if is_newer else WHOLE)
+    if is_newer:
+        scene.fill(entry_id)
+    scene.wait(6)
+    assert scene.state.desk.is_in_step
+    assert scene.held() == WHOLE
+    assert scene.agrees()
+    assert not scene.incidents()
+    assert scene.desk_state == "ACTIVE"
+
+
+@pytest.mark.case(80)
+@pytest.mark.rule("MAY_BE_A_FILL", "drift_looks", "quantity_mismatch", "DRIFT_TOO_LARGE")
+@pytest.mark.parametrize(("factor", "state"), [("0.951", "HALTED"), ("0.949", "FROZEN")])
+def test_case_080_what_three_looks_show_alike_is_a_drift(scene, factor, state):
+    scene.holding()
+    moves(scene, "SPY", WHOLE * (Decimal(factor) - 1))
+    before = len(scene.verdicts())
+    scene.state.desk.snapshot_is_due = True
+    scene.wait(12)
+    assert scene.verdicts()[before:][:2] == ["waits", "waits"]
+    assert scene.verdicts()[before + 2] == ("mended" if state == "HALTED" else "refused")
+    assert scene.desk_state == state
+
+
+@pytest.mark.case(80)
+@pytest.mark.rule("SHARES_NOT_THERE", "DL-05")
+@pytest.mark.parametrize("is_less", [True, False])
+def test_case_080_a_flatten_sells_nothing_that_the_broker_does_not_hold(scene, is_less):
+    scene.holding()
+    scene.wait(SETTLED_S)
+    moves(scene, "SPY", -1 if is_less else 1)
+    next_comparison(scene)
+    assert scene.desk_state == "FROZEN"
+    scene.press("flatten")
+    scene.wait(10)
+    sold = [order for order in scene.broker.asked(SubmitOrder) if order.side == "sell"]
+    assert bool(sold) is not is_less
+    if is_less:
+        scene.press("adopt")
+        scene.wait(10)
+        scene.press("flatten")
+        scene.wait(10)
+        sold = [order for order in scene.broker.asked(SubmitOrder) if order.side == "sell"]
+        assert {order.qty for order in sold} == {WHOLE - 1}

@@ -56,7 +56,6 @@ def test_case_141_a_decision_does_not_see_the_bars_after_it(eager, make_scene):
 
 
 @pytest.mark.case(142)
-@pytest.mark.rule("EXTENDED_HOURS")
 @pytest.mark.parametrize("bars", [20, 60, 390])
 def test_case_142_bars_of_another_day_warm_nothing_up(eager, make_scene, bars):
     """The measures of a session are of that session, however much came before."""

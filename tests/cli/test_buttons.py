@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -17,8 +18,13 @@ from typing import Any
 import pytest
 
 from mqd.app.operate import Button, press
+from mqd.app.run import DeskRun, RunPlan
+from mqd.app.settings import Settings
+from mqd.engine.state import DeskState
 from mqd.feeds.samples import write_samples
-from mqd.model.event import OrderAcknowledged, OrderNotFound
+from mqd.model.decision import Outcome
+from mqd.model.event import BarClosed, Event, OrderAcknowledged, OrderNotFound
+from mqd.rules.validate import load_rules
 from mqd.runtime.clock import SystemClock
 from mqd.runtime.desk import Desk
 
@@ -194,6 +200,59 @@ def test_a_signal_halts(mqd: Mqd, tmp_path: Path) -> None:
     assert code == 0, said
 
 
+class SignalThenStop:
+    """A halt and a stop, one right after the other, while a bar is in hand."""
+
+    def __init__(self) -> None:
+        self.bars = 0
+        self.halts = 0
+
+    def saw(self, event: Event, outcome: Outcome, state: DeskState) -> None:
+        if isinstance(event, BarClosed):
+            self.bars += 1
+            self.halts = int(self.bars == 3)
+
+    def halt_wanted(self) -> bool:
+        wanted, self.halts = self.halts > 0, 0
+        return wanted
+
+    def stop_wanted(self) -> bool:
+        return self.bars >= 3
+
+
+def test_a_signal_that_comes_with_the_stop_still_halts(mqd: Mqd, tmp_path: Path) -> None:
+    path, wishes = tmp_path / "desk.db", SignalThenStop()
+    plan = RunPlan(load_rules(ROOT / "rules"), (), Settings(), str(path))
+    DeskRun(plan, SystemClock()).run((wishes,), wishes.stop_wanted, wishes.halt_wanted)
+    assert wishes.bars == 3
+    found = status(mqd, path)
+    assert (found["desk_state"], found["standing"]["by"]) == ("HALTED", "signal")
+
+
+def test_a_stop_reaches_a_running_desk_whose_journal_was_damaged(mqd: Mqd, tmp_path: Path) -> None:
+    path = tmp_path / "desk.db"
+    with running(tmp_path, "--speed", "60") as process:
+        with sqlite3.connect(path, timeout=10) as database:
+            database.execute("DROP TRIGGER journal_no_update")
+            database.execute("UPDATE journal SET body = '{}' WHERE position = 1")
+        done = mqd("halt", "--db", path, *SIGNED)
+        assert "taken by the desk; what came of it cannot be told: row 1 cannot be" in done.stdout
+        assert done.returncode == 1
+        assert not done.stderr
+        _, said = stopped(process)
+    assert "halt by ada: the fills look odd. ACTIVE -> HALTED (DL-04)" in said
+
+
+def test_a_button_without_an_address_is_for_the_desk_that_writes(mqd: Mqd, tmp_path: Path) -> None:
+    with running(tmp_path, "--speed", "60", "--db", "var/runs/1/desk.db"):
+        assert mqd("run", "--sessions", "1").returncode == 0  # its own journal is closed last
+        time.sleep(2)
+        done = mqd("halt", *SIGNED)
+        assert "taken: desk is HALTED" in done.stdout
+        assert "no desk runs" not in done.stdout
+    assert status(mqd, tmp_path / "var/runs/1/desk.db")["desk_state"] == "HALTED"
+
+
 def _until_halted(mqd: Mqd, path: Path) -> dict[str, str]:
     until = time.monotonic() + 20
     while time.monotonic() < until:
@@ -254,6 +313,19 @@ def test_a_strategy_is_switched_off_and_on_again(mqd: Mqd, tmp_path: Path) -> No
     assert len(rest["trades"]) == 2
 
 
+def test_a_strategy_that_only_watches_is_not_called_disabled(mqd: Mqd, tmp_path: Path) -> None:
+    rules, path = tmp_path / "rules", tmp_path / "desk.db"
+    shutil.copytree(ROOT / "rules", rules)
+    file = rules / "strategies" / f"{STRATEGY}.yaml"
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text.replace("status: paper", "status: shadow"), encoding="utf-8")
+    assert mqd("run", "--db", path, "--rules", rules, "--sessions", "1").returncode == 0
+    off = mqd("disable", STRATEGY, "--db", path, *SIGNED)
+    assert f"taken: {STRATEGY} is disabled; its exits go on" in off.stdout
+    on = mqd("enable", STRATEGY, "--db", path, *SIGNED)
+    assert f"taken: {STRATEGY} is enabled; as shadow it opens nothing" in on.stdout
+
+
 def test_a_desk_with_a_position_is_flattened_by_the_next_start(
     mqd: Mqd, tmp_path: Path, bars: Callable[[str, str], Path]
 ) -> None:
@@ -273,6 +345,29 @@ def test_a_desk_with_a_position_is_flattened_by_the_next_start(
     assert found["desk_state"] == "FLATTENING"
 
 
+def test_a_dry_run_shows_the_fills_that_a_comparison_would_book(
+    mqd: Mqd, tmp_path: Path, bars: Callable[[str, str], Path]
+) -> None:
+    path = tmp_path / "desk.db"
+    mqd("run", "--db", path, "--bars", bars("part.csv", "2024-11-25T15:40"))
+    mqd("flatten", "--db", path, *SIGNED)
+    for _ in range(2):
+        dry = mqd("reconcile", "--dry-run", "--db", path)
+        assert dry.returncode == 1, "the broker has sold what the journal still holds"
+        assert "exit-1: filled, SUBMITTED -> FILLED" in dry.stdout
+        assert "none besides what the broker tells of orders" in dry.stdout
+        assert status(mqd, path)["positions"]
+    done = mqd("reconcile", "--db", path, "--format", "json")
+    assert done.returncode == 0, done.stderr
+    moves = [(item["event"], item["to"]) for item in json.loads(done.stdout)["orders"]]
+    assert moves[-1] == ("filled", "FILLED")
+    assert not status(mqd, path)["positions"]
+    again = mqd("reconcile", "--dry-run", "--db", path, "--format", "json")
+    assert again.returncode == 0
+    assert json.loads(again.stdout)["orders"] == []
+
+
+@pytest.mark.case(52)
 def test_an_entry_on_its_way_is_listed_at_the_end_and_asked_back_by_a_halt(
     mqd: Mqd, tmp_path: Path, bars: Callable[[str, str], Path]
 ) -> None:
@@ -331,6 +426,15 @@ def test_pressing_a_button_twice_is_no_failure(mqd: Mqd, journal: Path) -> None:
     weaker = mqd("reduce", "--db", journal, *SIGNED)
     assert weaker.returncode == 1
     assert "not done: still HALTED (DL-92): " in weaker.stdout
+
+
+def test_a_strategy_is_off_since_somebody_switched_it_off_first(mqd: Mqd, journal: Path) -> None:
+    for name in ("ada", "bob"):
+        mqd("disable", STRATEGY, "--db", journal, "--by", name, "--reason", "odd")
+    assert status(mqd, journal)["switched_off"][STRATEGY]["by"] == "ada"
+    for action in ("enable", "disable"):
+        mqd(action, STRATEGY, "--db", journal, "--by", "eve", "--reason", "still odd")
+    assert status(mqd, journal)["switched_off"][STRATEGY]["by"] == "eve"
 
 
 def test_the_day_shows_who_pressed_what(mqd: Mqd, journal: Path) -> None:

@@ -24,7 +24,8 @@ from mqd.model.decision import (
     WatchActed,
     outcome_record,
 )
-from mqd.model.event import EVENTS, ClockTicked, Event
+from mqd.model.event import ClockTicked, Event
+from mqd.model.journaled import EVENTS
 from mqd.model.snapshot import OrderReport
 from mqd.ports.journal import JournalEntry
 from mqd.publish.records import records_of

@@ -147,6 +147,35 @@ def test_a_replay_names_the_event_that_differs(mqd: Callable[..., Any], copy: Pa
     assert "the 99 events before it" in done.stdout
 
 
+def test_a_replay_of_another_history_than_was_written(mqd: Callable[..., Any], copy: Path) -> None:
+    """Whoever edits an event can edit what came of it too; the chain still tells."""
+    change(copy, "UPDATE journal SET hash = replace(hash, 'a', 'b') WHERE position = 120")
+    done = mqd("journal", "replay", "--db", copy)
+    assert done.returncode == 1
+    assert "row 120 was changed after it was written" in done.stdout
+    assert "byte for byte" not in done.stdout
+    done = mqd("journal", "replay", "--db", copy, "--format", "json")
+    assert done.returncode == 1
+    found = json.loads(done.stdout)
+    assert found["ok"] is False
+    assert "row 120 was changed" in found["difference"]
+
+
+@pytest.mark.parametrize("head", ["nonsense", "f" * 63, "f" * 65, "g" * 64])
+def test_a_mistyped_head_is_not_called_cut_off(
+    mqd: Callable[..., Any], sample_journal: Path, head: str
+) -> None:
+    done = mqd("journal", "verify", "--db", sample_journal, "--head", head)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert f"--head {head}: not a head" in done.stderr
+
+
+def test_a_head_in_capitals_is_the_same_head(mqd: Callable[..., Any], sample_journal: Path) -> None:
+    done = mqd("journal", "verify", "--db", sample_journal)
+    head = done.stdout.split("head ")[1].strip().upper()
+    assert mqd("journal", "verify", "--db", sample_journal, "--head", head).returncode == 0
+
+
 def test_heads_that_were_noted_find_a_cut_tail(mqd: Callable[..., Any], tmp_path: Path) -> None:
     for _ in range(2):
         assert mqd("run", "--sessions", "1", "--db", "desk.db").returncode == 0
@@ -168,13 +197,39 @@ def test_heads_that_were_noted_find_a_cut_tail(mqd: Callable[..., Any], tmp_path
 def test_heads_that_cannot_be_used(
     mqd: Callable[..., Any], sample_journal: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "letter.txt").write_text('{"head": "ab"}\nDear desk\n')
-    for place, said in (("none.txt", "cannot be read"), ("letter.txt", "letter.txt:2: no head")):
+    (tmp_path / "letter.txt").write_text(f'{{"head": "{"ab" * 32}"}}\nDear desk\n')
+    (tmp_path / "short.txt").write_text('{"head": "ab"}\n')
+    for place, said in (
+        ("none.txt", "cannot be read"),
+        ("letter.txt", "letter.txt:2: no head"),
+        ("short.txt", "short.txt:1: not a head"),
+    ):
         done = mqd("journal", "verify", "--db", sample_journal, "--heads", place)
         assert (done.returncode, done.stderr.count("\n")) == (2, 1)
         assert said in done.stderr
     done = mqd("journal", "export", "--db", sample_journal, "--heads", "no/folder/heads.txt")
     assert "cannot be written" in done.stderr
+
+
+def test_heads_that_hold_none_prove_nothing(
+    mqd: Callable[..., Any], sample_journal: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "heads").write_text("", encoding="utf-8")
+    heads = str(tmp_path / "heads")
+    done = mqd("journal", "verify", "--db", str(sample_journal), "--heads", heads)
+    assert done.returncode == 2
+    assert "no head was noted in it" in done.stderr
+
+
+@pytest.mark.parametrize("words", [("journal", "verify"), ("status",), ("backup", "--out", "new")])
+def test_a_damaged_journal_is_called_one(
+    mqd: Callable[..., Any], sample_journal: Path, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    half = tmp_path / "half.db"
+    half.write_bytes(sample_journal.read_bytes()[:30_000])
+    done = mqd(*words, "--db", str(half))
+    assert done.returncode == 2
+    assert f"the journal {half} is damaged" in done.stderr
 
 
 def test_the_way_back_to_an_older_schema(mqd: Callable[..., Any], copy: Path) -> None:

@@ -78,6 +78,7 @@ def test_a_trade_that_won_is_not_beyond_its_plan(folder: Path) -> None:
     assert (trade["stopped"], trade["lost"], trade["beyond_plan"]) == (False, "0", "0")
 
 
+@pytest.mark.case(144)
 def test_a_day_on_which_one_reason_blocked_every_bar_in_the_window(folder: Path) -> None:
     (idle,) = daily(folder, "--date", "2024-11-27")["why_not_trading"]
     assert idle["in_window"] == 90

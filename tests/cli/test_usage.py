@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,11 +16,14 @@ from mqd.cli import main
 from mqd.cli.commands import application
 from mqd.cli.signatures import Asked, asked_by, callbacks
 
+ROOT = Path(__file__).resolve().parents[2]
+
 COMMANDS = {name: tuple(asked_by(callback)) for name, callback, _ in callbacks(application)}
 FILLED = {
     "bars": "ok.csv", "code": "GAP", "name": "some_name", "thesis": "TH-001",
     "strategy": "vwap_micro_mean_reversion", "by": "ada", "reason": "odd",
     "copy": "ok.csv", "out": "copy.out", "database": "desk.db",
+    "symbol": "SPY", "first": "2024-10-07", "last": "2024-10-08",
 }  # fmt: skip
 HEADER = "symbol,ts,open,high,low,close,volume\n"
 FILES = {
@@ -195,7 +199,7 @@ JOURNALS = {
 }
 
 
-MAKES_ONE = {"run", "simulate", "restore"}
+MAKES_ONE = {"run", "simulate", "restore", "doctor"}
 WITH_DB = {"simulate": ("--day", "1")}
 
 
@@ -258,6 +262,8 @@ COULD_NOT_RUN: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
     (("run", "--config", "nothing.yaml"), ("nothing.yaml:1:1: ",)),
     (("run", "--config", "bytes.yaml"), ("bytes.yaml: is not UTF-8 text",)),
     (("run", "--db", "/proc/no/desk.db"), ("/proc/no/desk.db",)),
+    (("doctor", "--config", "default"), ("--config default: it has no broker to ask",)),
+    (("doctor", "--config", "papr"), ("no config `papr`", "did you mean `paper`?")),
     ((*BACKTEST, "--slippage-bps", "x"), ("--slippage-bps: `x` is not a number",)),
     ((*BACKTEST, "--slippage-bps", "-5"), ("--slippage-bps -5: expected a decimal from 0",)),
     ((*BACKTEST, "--slippage-bps", "10000"), ("--slippage-bps 10000: expected",)),
@@ -326,6 +332,27 @@ def test_what_could_not_run(typed: Type, words: tuple[str, ...], named: tuple[st
 )
 def test_bars_that_are_none(typed: Type, words: tuple[str, ...], name: str) -> None:
     in_one_line(typed(*words, "--bars", name), f"{name}: ", BARS[name])
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("restore", "mine", "--db", "new.db"), "mine: you have no permission to read it"),
+        (("backtest", "--bars", "mine"), "--bars mine: you have no permission to read it"),
+    ],
+)
+def test_a_file_that_its_owner_closed(tmp_path: Path, words: tuple[str, ...], said: str) -> None:
+    (tmp_path / "mine").touch(mode=0)
+    command = [sys.executable, "-m", "mqd", *words]
+    if os.geteuid() == 0:  # who may read everything, and gives that up here
+        command = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", *command]
+        if not shutil.which("setpriv"):
+            pytest.skip("root may read everything")
+    done = subprocess.run(
+        command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"mqd: {said}\n")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")

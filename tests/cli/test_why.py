@@ -273,7 +273,7 @@ def test_a_protection_that_tripped_earlier_says_that_it_holds(book: CompiledBook
 
 def test_an_exit_that_waits_names_both_sides(book: CompiledBook) -> None:
     found = explained(
-        book, {"position.is_open": True}, outcome=EXIT_WAITS, exits=0b100, checks=0b10
+        book, {"position.is_open": True}, outcome=EXIT_WAITS, exits=0b100, checks=0b100
     )
     assert found.headline == "exit waits: FORCE_FLAT is true, held back by EXIT_WORKING"
 

@@ -92,6 +92,21 @@ def test_the_library_answers_a_failed_guard_with_false():
     assert model.trigger("go") is False  # type: ignore[attr-defined]  # added by the library
 
 
+def test_the_library_answers_a_failed_guard_with_true_where_events_are_queued():
+    model = Model()
+    machine = transitions.Machine(
+        model, states=["A", "B"], initial="A", auto_transitions=False, queued=True
+    )
+    machine.add_transition("go", "A", "B", conditions=lambda: False)
+    assert model.trigger("go") is True  # type: ignore[attr-defined]  # added by the library
+    assert model.state == "A"
+
+
+def test_the_wrapper_queues_nothing():
+    machine = WrappedMachine(rules("ab", ["go"], [row("R1", "go", "a", "b")]), {})
+    assert not machine._machine.has_queue
+
+
 def test_the_wrapper_answers_a_failed_guard_with_the_other_row():
     rows = [
         row("R1", "go", "a", "b", guarded=True, otherwise="R2"),
@@ -138,6 +153,16 @@ def test_the_library_has_changed_the_state_when_an_after_callback_raises():
     model = Model()
     machine = transitions.Machine(model, states=["A", "B"], initial="A", auto_transitions=False)
     machine.add_transition("go", "A", "B", after="fail")
+    with pytest.raises(RuntimeError):
+        model.trigger("go")  # type: ignore[attr-defined]  # added by the library
+    assert model.state == "B"
+
+
+def test_the_library_has_changed_the_state_when_entering_it_raises():
+    model = Model()
+    states: list[str | transitions.State] = ["A", transitions.State("B", on_enter="fail")]
+    machine = transitions.Machine(model, states=states, initial="A", auto_transitions=False)
+    machine.add_transition("go", "A", "B")
     with pytest.raises(RuntimeError):
         model.trigger("go")  # type: ignore[attr-defined]  # added by the library
     assert model.state == "B"
@@ -221,6 +246,23 @@ def test_the_wrapper_keeps_no_state_that_could_be_assigned():
     assert machine.fire("a", "go").state == "b"
     with pytest.raises(AttributeError):
         made("FILLED").state = "PENDING"  # type: ignore[misc]  # that it cannot be is the point
+
+
+def test_the_library_gives_each_model_what_it_makes_of_every_event():
+    """A model takes long to add and stays for ever: 10,000 orders would be 10,000 of them."""
+    machine = transitions.Machine(None, states=["A", "B"], initial="A", auto_transitions=False)
+    machine.add_transition("go", "A", "B")
+    models = [Model() for _ in range(3)]
+    machine.add_model(models)
+    assert machine.models == models
+    assert all("go" in vars(model) for model in models)
+
+
+def test_the_wrapper_has_one_model_however_many_orders_there_are(orders):
+    machine = orders._machine
+    for _ in range(3):
+        orders.apply(made("SUBMITTED"), "cancelled", 2, TransactionLog())
+    assert machine._machine.models == [machine._borrowed]
 
 
 HOSTILE = [

@@ -13,9 +13,11 @@ from mqd.ground.errors import (
     MqdError,
     TerminalStateError,
 )
+from mqd.ground.times import NS_PER_S
 from mqd.model.command import CancelOrder, LookUpOrder, SubmitOrder
 from mqd.model.decision import DeskStateChanged
 from mqd.model.event import (
+    ClockTicked,
     ExecutionBusted,
     OrderAcknowledged,
     OrderExpired,
@@ -173,10 +175,27 @@ def test_a_frozen_desk_stays_frozen_whatever_breaks_next(bench):
     order_id = bench.entry()
     bench.ack(order_id)
     bench.fill(order_id, "2")
-    for _ in range(2):
-        bench.take(OrderRejected(bench.state.now_ns, order_id, "42210000", "no"))
+    bench.take(OrderRejected(bench.state.now_ns, order_id, "42210000", "no"))
+    assert bench.state.state_name == "FROZEN"
+    other = OrderFilled(
+        bench.state.now_ns, order_id, "b-1", "x-9", Decimal(1), Decimal(1), Decimal(0), "QQQ", "buy"
+    )
+    bench.take(other)
+    assert bench.incidents() == ["InvalidTransitionError", "BrokerEchoError"]
     assert bench.state.state_name == "FROZEN"
     assert len(desk_changes(bench)) == 1  # the second one moved nothing
+
+
+def test_an_answer_older_than_what_was_heard_since_is_not_believed(bench):
+    """The broker was asked, the order arrived, and only then the answer that it is not there."""
+    order_id = bench.entry()
+    bench.take(OrderOutcomeLost(bench.state.now_ns, order_id))
+    asked_ns = bench.state.now_ns
+    bench.take(ClockTicked(asked_ns + NS_PER_S))
+    bench.ack(order_id)
+    bench.take(OrderNotFound(bench.state.now_ns, order_id, asked_ns))
+    assert bench.order(order_id).state == "SUBMITTED"
+    assert bench.state.state_name == "ACTIVE"
 
 
 @pytest.mark.rule("OL-85", "DL-02", "DESK_FROZEN", "ENTRY_ASKED_BACK")

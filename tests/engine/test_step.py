@@ -16,7 +16,7 @@ from mqd.ground.canonical import encode
 from mqd.ground.times import NS_PER_MINUTE, NS_PER_S
 from mqd.model.command import CancelOrder, SubmitOrder
 from mqd.model.decision import BarSetAside, OperatorHeard, ProtectionTripped, outcome_record
-from mqd.model.event import FeedDefectFound, OperatorActed, SessionOpened
+from mqd.model.event import ClockTicked, FeedDefectFound, OperatorActed, SessionOpened
 from mqd.rules.check.sets import REST_OF_SESSION
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -82,6 +82,7 @@ def test_a_record_holds_every_true_code_and_the_facts_read(bench):
     assert facts["session.time_to_close"] == 389 * 60
 
 
+@pytest.mark.case(136)
 @pytest.mark.rule("VWAP_UNAVAILABLE")
 def test_a_bar_without_volume_counts_and_adds_nothing(bench):
     bench.open()
@@ -96,6 +97,7 @@ def test_a_bar_without_volume_counts_and_adds_nothing(bench):
 NAN = float("nan")
 
 
+@pytest.mark.case(136)
 @pytest.mark.rule(
     "HIGH_BELOW_LOW", "PRICE_NOT_POSITIVE", "SYMBOL_NOT_TRADED", "VALUE_MISSING",
     "VOLUME_NEGATIVE",
@@ -123,6 +125,7 @@ def test_a_bar_that_cannot_be_trusted_is_set_aside(bench, values, code):
     assert encode(bench.state.strategies[bench.strategy].accumulators) == facts
 
 
+@pytest.mark.case(133, 139)
 @pytest.mark.rule("EXTENDED_HOURS", "OFF_THE_MINUTE", "OUT_OF_ORDER")
 def test_a_bar_at_the_wrong_time_is_set_aside(bench):
     bench.warm()
@@ -138,6 +141,7 @@ def test_a_bar_at_the_wrong_time_is_set_aside(bench):
     assert bench.sent(bench.take(late))
 
 
+@pytest.mark.case(139)
 @pytest.mark.rule("EXTENDED_HOURS")
 def test_a_bar_before_the_open_feeds_nothing(bench):
     bench.open()
@@ -223,6 +227,7 @@ def test_the_highest_price_that_stops_and_the_one_above(bench):
     assert codes(bench, "exits") == ["STOP_LOSS"]
 
 
+@pytest.mark.case(126)
 @pytest.mark.rule("FORCE_FLAT")
 def test_case_126_the_flat_comes_before_an_early_close(bench):
     bench.open(minutes=210)
@@ -447,10 +452,11 @@ def test_the_count_of_orders_never_refuses_an_exit(edited, make_bench):
     assert bench.state.desk.orders_today == 4
 
 
+@pytest.mark.case(137)
 @pytest.mark.rule("SESSION_INCOMPLETE")
 @pytest.mark.parametrize(
     ("profile", "expected"),
-    [("backtest", "ENTER"), ("samples", "ENTER"), ("practice", "ENTER"), ("paper", "REFUSED")],
+    [("backtest", "ENTER"), ("samples", "ENTER"), ("practice", "REFUSED"), ("paper", "REFUSED")],
 )
 def test_case_137_an_incomplete_session_blocks_entries_where_it_counts(
     shipped, make_bench, profile, expected
@@ -463,7 +469,27 @@ def test_case_137_an_incomplete_session_blocks_entries_where_it_counts(
     decision = bench.decision()
     assert decision.outcome == expected
     data = bench.engine.book.blocks_entries.true_codes(decision.data)
-    assert data == (("SESSION_INCOMPLETE",) if profile == "paper" else ())
+    assert data == (("SESSION_INCOMPLETE",) if expected == "REFUSED" else ())
+
+
+@pytest.mark.case(134)
+@pytest.mark.rule("longest_bar_age")
+@pytest.mark.rule("BAR_TOO_OLD")
+@pytest.mark.parametrize(
+    ("late_s", "profile", "expected"),
+    [(20, "paper", "ENTER"), (21, "paper", "REFUSED"), (3_600, "samples", "ENTER")],
+)
+def test_nothing_is_opened_on_a_bar_that_came_late(shipped, make_bench, late_s, profile, expected):
+    bench = make_bench(shipped, profile)
+    bench.open()
+    for minute in range(bench.ten):
+        bench.bar(minute, 100.0)
+    bench.take(ClockTicked(bench.open_ns + (bench.ten + 1) * NS_PER_MINUTE + late_s * NS_PER_S))
+    bench.bar(bench.ten, 99.5)
+    decision = bench.decision()
+    assert decision.outcome == expected
+    data = bench.engine.book.blocks_entries.true_codes(decision.data)
+    assert data == (("BAR_TOO_OLD",) if expected == "REFUSED" else ())
 
 
 def test_an_incomplete_session_blocks_no_exit(shipped, make_bench):

@@ -25,6 +25,7 @@ def _noon(date: str) -> int:
     return to_ns(datetime.fromisoformat(f"{date}T12:00").replace(tzinfo=EXCHANGE_ZONE))
 
 
+@pytest.mark.case(126, 128)
 @pytest.mark.parametrize(
     ("date", "opens", "closes"),
     [
@@ -49,6 +50,7 @@ def test_session_hours(calendar: ExchangeCalendar, date: str, opens: str, closes
     assert session.open_time_s == NINE_THIRTY_S
 
 
+@pytest.mark.case(127)
 @pytest.mark.parametrize(
     "date",
     [
@@ -106,6 +108,7 @@ def test_sessions_of_a_span(calendar: ExchangeCalendar) -> None:
     assert calendar.sessions("2199-12-31", "2300-01-01")[-1].date == "2199-12-31"
 
 
+@pytest.mark.case(128)
 def test_every_session_opens_at_half_past_nine(calendar: ExchangeCalendar) -> None:
     sessions = calendar.sessions("2000-01-01", "2028-12-31")
     assert {session.open_time_s for session in sessions} == {NINE_THIRTY_S}

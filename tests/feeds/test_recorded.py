@@ -112,6 +112,7 @@ def test_the_end_of_the_data_closes_a_finished_session_only(last: float, closes:
     assert ("SessionClosed" in story) is closes
 
 
+@pytest.mark.case(139)
 def test_extended_hours_open_nothing() -> None:
     rows = [_row(-30), _row(-1), _row(300), _row_at(parse_iso("2024-11-30T15:00:00Z"))]
     assert _story(_events(_bars(rows))) == ["14:00", "14:29", "19:30", "15:00"]
@@ -128,6 +129,7 @@ def test_broken_bars_are_delivered_as_they_are() -> None:
     assert bars[1].start_ns % NS_PER_MINUTE
 
 
+@pytest.mark.case(131)
 def test_gaps_say_where_and_how_many() -> None:
     gap, late = _defects(_events(_bars([_row(0), _row(3), _row_at(_at(2, NEXT_OPEN_NS))])))
     assert gap == FeedDefectFound(

@@ -19,8 +19,13 @@ from mqd.publish.proofs import FILE, read_proofs
 from mqd.publish.rulefiles import read_sources
 from mqd.publish.uses import uses
 from mqd.rules.words.acts import (
+    ANSWER_MEANINGS,
+    BROKER_REQUESTS,
     DIFFERENCE_ACTS,
     DIFFERENCES,
+    NEWS_MEANINGS,
+    NO_ANSWERS,
+    REQUESTS,
     STATUS_MEANINGS,
     WATCH_ACTS,
 )
@@ -81,6 +86,8 @@ def test_every_difference_says_what_is_done_about_it(book, pages) -> None:
         assert DIFFERENCES[item.kind] in shown
         assert f"`{item.do}`: {DIFFERENCE_ACTS[item.do]}" in shown
         assert markdown.text(item.because) in shown
+    for rule in book.reconciliation.looks_again:
+        assert f"`{rule.text}`" in row_of(page, markdown.anchor("looks_again", rule.code))
     for rule in book.reconciliation.tolerates:
         assert f"`{rule.text}`" in row_of(page, markdown.anchor("tolerates", rule.code))
     for rule in book.reconciliation.refuses:
@@ -108,6 +115,38 @@ def test_every_word_of_the_broker_is_explained(book, pages) -> None:
         shown = row_of(pages[INVARIANTS], markdown.anchor("status", words.header.id, item.word))
         assert f"`{item.means}`: {STATUS_MEANINGS[item.means]}" in shown
         assert markdown.text(item.because) in shown
+
+
+def test_every_piece_of_news_and_every_answer_of_the_broker_is_explained(book, pages) -> None:
+    words, page = book.broker_words, pages[INVARIANTS]
+    assert len(words.news) == 18
+    for item in words.news:
+        shown = row_of(page, markdown.anchor("news", words.header.id, item.word))
+        assert f"`{item.means}`: {NEWS_MEANINGS[item.means]}" in shown
+        assert markdown.text(item.because) in shown
+        assert f"brokers/alpaca.yaml.md#line-{item.place.line})" in shown
+    for answer in words.answers:
+        shown = row_of(page, markdown.anchor("answer", words.header.id, answer.code))
+        assert f"`{answer.request}`: `{answer.status}`" in shown
+        assert (f"code `{answer.error_code}`" in shown) == (answer.error_code is not None)
+        assert (f"says `{answer.says}`" in shown) == (answer.says is not None)
+        assert f"`{answer.means}`: {ANSWER_MEANINGS[answer.means]}" in shown
+        assert markdown.text(answer.because) in shown
+        assert f"brokers/alpaca.yaml.md#line-{answer.place.line})" in shown
+
+
+def test_how_the_broker_is_asked_stands_with_the_invariants_and_with_the_limits(
+    book, pages
+) -> None:
+    words = book.broker_words
+    for name in (INVARIANTS, "limits.md"):
+        for number in words.request_limits:
+            shown = row_of(pages[name], markdown.anchor("request", words.header.id, number.name))
+            assert BROKER_REQUESTS[number.name] in shown
+            assert markdown.text(number.because) in shown
+            assert f"brokers/alpaca.yaml.md#line-{number.place.line})" in shown
+        timeout = markdown.anchor("request", "alpaca", "read_timeout")
+        assert "| 5 seconds<br>may be 1s to 1m `duration` |" in row_of(pages[name], timeout)
 
 
 def test_every_button_names_the_rows_that_answer_it(book, pages) -> None:
@@ -148,6 +187,8 @@ def test_the_words_of_acts_are_in_the_glossary(pages) -> None:
     page = pages["glossary.md"].split("## Listed values")[1]
     every = [(name, text) for acts in WATCH_ACTS.values() for name, text in acts.items()]
     every += [*DIFFERENCES.items(), *DIFFERENCE_ACTS.items(), *STATUS_MEANINGS.items()]
+    every += [*NEWS_MEANINGS.items(), *ANSWER_MEANINGS.items(), *BROKER_REQUESTS.items()]
+    every += [*REQUESTS.items(), *NO_ANSWERS.items()]
     assert len(every) >= 25
     for name, means in every:
         assert [line for line in page.splitlines() if f"`{name}`" in line and means in line], name
@@ -168,7 +209,14 @@ def test_what_acts_by_itself_is_explained(book) -> None:
     assert found["stuck_order"].sentence.startswith("look_up: ")
     assert "`mqd flatten`" in found["FROZEN"].then
     assert "`mqd resume" in found["HALTED"].then
-    assert found["done_for_day"].kind == "alpaca's word for the state of an order"
+    words = [item.kind for item in meanings_of(book) if item.code == "done_for_day"]
+    assert words == [
+        "alpaca's word for the state of an order", "alpaca's word in its news of an order",
+    ]  # fmt: skip
+    assert found["WASH_TRADE"].formula == 'submit, 4xx, says "wash trade"'
+    assert found["WASH_TRADE"].sentence.startswith("refused: ")
+    assert found["DAY_TRADES"].formula == "submit, 403, code 40310100"
+    assert found["kept_for_exits"].means.startswith("40 %. The share of them ")
     assert found["DRIFT_TOO_LARGE"].sentence.endswith("5 % (`limits.max_position_drift`).")
     assert found["PNL_IS_ITS_EXECUTIONS"].kind == "invariant: always holds"
 

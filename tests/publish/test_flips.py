@@ -234,13 +234,14 @@ def situation(
 ) -> Situation:
     """A quiet minute in the window, the close far enough under the VWAP, but for `facts`."""
     known = {
-        "bar.close": 595.0, "vwap": 600.0, "clock.time": 10 * 3600 + 31 * 60, "session.bars": 61,
+        "bar.close": 595.0, "bar.age": 0, "vwap": 600.0, "session.bars": 61,
+        "clock.time": 10 * 3600 + 31 * 60,
         "session.time_to_close": 19_740, "strategy.enabled": True, "today.entries": 0,
         "today.pnl": 0.0, "position.is_open": False, "position.entry_price": None,
         "session.is_complete": True, "desk.profile": 0, "desk.pnl": 0.0, "desk.state": 0,
         "symbol.working_orders": 0, "symbol.position_qty": 0.0, "desk.open_positions": 0,
         "desk.orders_today": 0, "symbol.working_exits": 0, "desk.is_in_step": True,
-        "symbol.unknown_orders": 0, "symbol.external_orders": 0,
+        "symbol.unknown_orders": 0, "symbol.external_orders": 0, "symbol.lacks_shares": False,
     } | {name.replace("__", "."): value for name, value in facts.items()}  # fmt: skip
     strategy = book.strategy(STRATEGY)
     values = tuple(known[name] for name in strategy.fact_names)

@@ -276,8 +276,10 @@ def test_every_row_of_a_rule_on_these_pages_leads_to_a_line(whole) -> None:
     rows = 0
     for name in ("no-trade.md", "limits.md", PAGE):
         text = whole[name].split("## A worked example")[0]
-        for table in re.findall(r"^\| (?:Rule|Limit|Param|Measure) \|.*\n.*\n((?:\|.*\n)+)", text,
-                                flags=re.MULTILINE):  # fmt: skip
+        for table in re.findall(
+            r"^\| (?:Rule|Limit|Number|Param|Measure) \|.*\n.*\n((?:\|.*\n)+)",
+            text, flags=re.MULTILINE,
+        ):  # fmt: skip
             for row in table.splitlines():
                 assert re.search(r"\]\((?:\.\./)?rules/\S+#line-\d+\)", row.split(" | ")[0]), row
                 rows += 1

@@ -272,7 +272,7 @@ def every_answer_is_tried(compiled: CompiledStrategy, mask: Any, exits: Any, lot
 
 Facts: dict[str, Any] = {
     "symbol": namedtuple(  # noqa: PYI024  # numba knows these
-        "symbol", "working_orders position_qty unknown_orders external_orders"
+        "symbol", "working_orders position_qty unknown_orders external_orders lacks_shares"
     ),
     "desk": namedtuple(  # noqa: PYI024  # as above
         "desk", "state_code profile_code open_positions orders_today is_in_step"
@@ -295,7 +295,7 @@ def test_a_set_of_checks_means_the_same_to_numba(folder, name: str) -> None:
     for _ in range(20_000):
         working, unknown, external = (int(chance.integers(2)) for _ in range(3))
         held = float(chance.choice([0.0, 1e-10, 0.5]))
-        symbol = Facts["symbol"](working, held, unknown, external)
+        symbol = Facts["symbol"](working, held, unknown, external, bool(chance.integers(2)))
         counts = (int(chance.integers(n)) for n in (5, 5, 3, 42))
         desk = Facts["desk"](*counts, bool(chance.integers(2)))
         price = float(chance.choice([1.0, 450.0, 500.0, 1e299]))

@@ -279,8 +279,8 @@ def test_the_canonical_text_gives_an_equal_book(folder, changes: Changes) -> Non
 def sources(compiled: CompiledBook) -> list[str]:
     names = (
         "sets_aside", "blocks_entries", "entry_checks", "exit_checks", "protections",
-        "order_watch", "position_watch", "desk_watch", "drift_tolerates", "drift_refuses",
-        "invariants",
+        "order_watch", "position_watch", "desk_watch", "drift_looks_again", "drift_tolerates",
+        "drift_refuses", "invariants",
     )  # fmt: skip
     found = [strategy.source for strategy in compiled.strategies]
     found += [str(strategy.constants) for strategy in compiled.strategies]

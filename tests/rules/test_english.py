@@ -295,7 +295,11 @@ GOLDEN = {
     "OFF_THE_MINUTE": "The bar does not start on a full minute.",
     "OUT_OF_ORDER": "The bar is not newer than all before it.",
     "EXTENDED_HOURS": "The bar lies outside the regular session.",
-    "SESSION_INCOMPLETE": "The session's first bar is missing, and the profile is paper or live.",
+    "SESSION_INCOMPLETE":
+        "The session's first bar is missing, and the profile is practice, paper or live.",
+    "BAR_TOO_OLD":
+        "The bar's age is more than 20 seconds (`limits.longest_bar_age`), and the profile is "
+        "practice, paper or live.",
     "DESK_NOT_ACTIVE": "The desk is not ACTIVE.",
     "NOT_IN_STEP": "The desk is not in step with the broker.",
     "STRATEGY_NOT_ENABLED": "The strategy is not enabled.",
@@ -319,6 +323,7 @@ GOLDEN = {
     "ORDER_COUNT_REACHED":
         "The desk's orders today are 40 (`limits.max_orders_per_session`) or more.",
     "DESK_FROZEN": "The desk is FROZEN.",
+    "SHARES_NOT_THERE": "The broker holds fewer shares than the desk.",
     "EXIT_WORKING": "The working exits are more than 0.",
     "ENTRY_ASKED_BACK":
         "The order's role is entry, and the order is not PENDING_CANCEL, and the desk is "
@@ -327,20 +332,21 @@ GOLDEN = {
         "The order's role is exit, and the order is not PENDING_CANCEL, and the shares of the "
         "exit beyond what is held are more than 0.",
     "CANCEL_NOT_TAKEN":
-        "The order is PENDING_CANCEL, and the broker provably did not take the order, and the"
+        "The order is PENDING_CANCEL, and the broker provably did not take the request, and the"
         " silence about the order is 2 seconds (`limits.send_again_after`) or more, and the "
         "times it was asked back are fewer than 5 (`limits.most_sends`).",
     "CANCEL_REFUSED":
-        "The order is PENDING_CANCEL, and the broker provably did not take the order, and the"
+        "The order is PENDING_CANCEL, and the broker provably did not take the request, and the"
         " times it was asked back are 5 (`limits.most_sends`) or more.",
     "ENTRY_NOT_TAKEN":
         "The order's role is entry, and the order is PENDING, and the broker provably did not "
-        "take the order, and the desk is ACTIVE, and the silence about the order is 2 seconds "
+        "take the request, and the desk is ACTIVE, and the desk is in step with the broker, and "
+        "the order's strategy is switched on, and the silence about the order is 2 seconds "
         "(`limits.send_again_after`) or more, and the times the order was sent are fewer than "
         "5 (`limits.most_sends`).",
     "EXIT_NOT_TAKEN":
         "The order's role is exit, and the order is PENDING, and the broker provably did not "
-        "take the order, and the desk is not FROZEN, and the silence about the order is 2 "
+        "take the request, and the desk is not FROZEN, and the silence about the order is 2 "
         "seconds (`limits.send_again_after`) or more, and the times the order was sent are "
         "fewer than 5 (`limits.most_sends`).",
     "EXIT_UNPROVED":
@@ -395,6 +401,10 @@ GOLDEN = {
         "The session is open, and the profile is not backtest, and the desk does not wait for "
         "a snapshot, and the time since the last snapshot was asked for is 5 minutes "
         "(`limits.reconcile_every`) or more.",
+    "MAY_BE_A_FILL":
+        "The looks that showed the same are fewer than 3 (`limits.drift_looks`), and (the working "
+        "orders on the symbol are more than 0, or (the time since the last fill on the symbol is "
+        "known, and is less than 10 seconds (`limits.settle_window`))).",
     "SMALL":
         "The difference in shares is at or below 0.001 shares (`limits.share_tolerance`), and "
         "the difference as a share of the larger side is at or below 5 % "
@@ -436,7 +446,8 @@ def test_every_shipped_condition_reads_well() -> None:
         said |= {rule.code: desk.sentence(rule.when) for rule in rules.conditions}
     for watch in (book.order_watch, book.position_watch, book.desk_watch):
         said |= {rule.code: desk.sentence(rule.when) for rule in watch.conditions}
-    compared = (*book.reconciliation.tolerates, *book.reconciliation.refuses)
+    policy = book.reconciliation
+    compared = (*policy.looks_again, *policy.tolerates, *policy.refuses)
     always = (rule for rules in book.invariants for rule in rules.always)
     said |= {rule.code: desk.sentence(rule.when) for rule in (*compared, *always)}
     said |= {item.id: desk.sentence(item.trips_when.when) for item in book.protections}

@@ -22,6 +22,7 @@ from mqd.rules.validate import load_rules, rules_from_text
 
 ROOT = Path(__file__).parents[2]
 JOURNAL = ROOT / "tests" / "store" / "journals" / "version_1.jsonl"
+BROKER = ("news", "answers", "requests")
 BUTTONS = ("reduce_ordered", "halt_ordered", "flatten_ordered", "resume_ordered")
 NEWS = ("not_taken", "cancel_refused")
 
@@ -134,15 +135,20 @@ def added(book: RuleBook) -> list[str]:
     rows = [row for each in machines for row in each.rows if {*row.events} & {*BUTTONS, *NEWS}]
     told = [each.because for each in conditions]
     told += [each.because for each in book.reconciliation.differences]
-    told += [each.because for each in book.broker_words.statuses]
+    broker = book.broker_words
+    told += [each.because for each in (*broker.statuses, *broker.news)]
+    told += [each.because for each in broker.answers]
+    told += [each.because for each in broker.request_limits]
     return told + [each.because for each in rows]
 
 
 def test_every_sentence_that_was_added_says_so(book) -> None:
-    assert len(added(book)) == 3 + 2 + 1 + 2 + len(book.reconciliation.differences) + len(
-        book.broker_words.statuses
+    broker = book.broker_words
+    of_broker = (broker.statuses, broker.news, broker.answers, broker.request_limits)
+    assert len(added(book)) == 3 + 2 + 1 + 2 + len(book.reconciliation.differences) + sum(
+        map(len, of_broker)
     )
-    assert [because for because in added(book) if not because.startswith("Form 1 ")] == []
+    assert not [each for each in added(book) if not each.startswith(("Form 1 ", "Form 2 "))]
 
 
 def test_a_book_made_whole_runs(book) -> None:
@@ -166,6 +172,46 @@ def test_what_the_text_says_already_is_not_added(text) -> None:
     assert machine.table["ACTIVE", "halt_ordered"].id == "DL-07"
     assert machine.table["HALTED", "halt_ordered"].id == "DL-97"
     assert machine.table["HALTED", "resume_ordered"].id not in {"DL-07", "DL-97"}
+
+
+@pytest.fixture
+def form_2() -> dict[str, Any]:
+    """Today's rules without what a text of form 2 did not say."""
+    body: dict[str, Any] = json.loads(load_rules(ROOT / "rules").canonical)
+    (broker,) = [part[2] for part in body["documents"] if part[0] == "broker"]
+    for section in BROKER:
+        del broker[section]
+    return {**body, "format": 2}
+
+
+def test_a_broker_of_form_2_keeps_its_words_and_gets_the_rest(form_2) -> None:
+    book, today = rules_from_text(encode(form_2)), load_rules(ROOT / "rules")
+    words = book.broker_words
+    assert book.digest == digest(encode(form_2)) != today.digest
+    assert [(each.word, each.because) for each in words.statuses] == [
+        (each.word, each.because) for each in today.broker_words.statuses
+    ]
+    added = [*(each.because for each in words.news), *(each.because for each in words.answers)]
+    assert {because[:7] for because in added} == {"Form 2 "}
+    assert words.answer("submit", "timeout").means == "unproved"
+    assert words.answer("submit", "429").means == "not_taken"
+    assert words.requests.most_per_minute <= 200
+
+
+def test_a_section_that_a_text_of_form_2_has_is_its_own(form_2) -> None:
+    today = json.loads(load_rules(ROOT / "rules").canonical)
+    (mine,) = [part[2] for part in form_2["documents"] if part[0] == "broker"]
+    (broker,) = [part[2] for part in today["documents"] if part[0] == "broker"]
+    mine["requests"] = broker["requests"]
+    mine["requests"]["most_per_minute"]["value"] = "17"
+    assert rules_from_text(encode(form_2)).broker_words.requests.most_per_minute == 17
+
+
+def test_a_text_of_form_2_lacks_nothing_else(form_2) -> None:
+    for missing in ("broker", "watch", "invariants"):
+        parts = [part for part in form_2["documents"] if part[0] != missing]
+        with pytest.raises(JournalError):
+            rules_from_text(encode({**form_2, "documents": parts}))
 
 
 def test_a_machine_without_other_pairs_gets_the_rows_too(text) -> None:

@@ -332,11 +332,12 @@ def test_problems_are_capped(entry: str) -> None:
 
 KEYED = {
     "params", "measures", "values", "no_trade", "exits", "entries", "states", "sets_aside",
-    "blocks_entries", "rows", "tolerates", "refuses", "always",
+    "blocks_entries", "rows", "looks_again", "tolerates", "refuses", "always",
+    "answers",
 }  # fmt: skip
 CHOICES = {
     "status", "timeframe", "side", "type", "round", "over", "unit", "scope", "blocks", "for",
-    "on_unknown", "do", "raises", "severity", "terminal", "requires",
+    "on_unknown", "do", "raises", "severity", "terminal", "requires", "request",
 }  # fmt: skip
 
 

@@ -17,9 +17,17 @@ from mqd.rules.shape import schema_for
 from mqd.rules.validate import load_rules
 from mqd.rules.words.acts import (
     ACTS_ON,
+    ANSWER_MEANINGS,
+    ANY,
+    BROKER_NEWS,
+    BROKER_REQUESTS,
     BROKER_WORDS,
     DIFFERENCE_ACTS,
     DIFFERENCES,
+    MEANINGS_FOR,
+    NEWS_MEANINGS,
+    NO_ANSWERS,
+    REQUESTS,
     STATUS_MEANINGS,
     WATCH_ACTS,
 )
@@ -44,9 +52,8 @@ def first(
 ) -> str | None:
     """The row that acts and what it does, as `CODE act`; None where nothing is true."""
     states = [each.name for each in book.rules.desk_machine.states]
-    facts = SimpleNamespace(
-        state_code=states.index(state), profile_code=PROFILES.index("paper"), **desk
-    )
+    usual = {"is_in_step": True, "profile_code": PROFILES.index("paper")}
+    facts = SimpleNamespace(state_code=states.index(state), **{**usual, **desk})
     session = SimpleNamespace(is_open=is_open)
     rules: CompiledSet = getattr(book, f"{watch}_watch")
     mask = rules.evaluate(None, None, session, facts, None, None, subject)
@@ -63,7 +70,7 @@ def order(book: CompiledBook, role: str, state: str, **facts: Any) -> SimpleName
     states = [each.name for each in book.rules.order_machine.states]
     usual = {
         "age_s": 1.0, "silence_s": 0.0, "look_ups": 0, "times_sent": 1, "was_taken": True,
-        "times_asked_back": 0, "excess": 0.0,
+        "times_asked_back": 0, "excess": 0.0, "is_enabled": True,
     }  # fmt: skip
     return SimpleNamespace(
         role_code=ROLES.index(role), state_code=states.index(state), **{**usual, **facts}
@@ -101,6 +108,7 @@ REFUSED = {"was_taken": False, "silence_s": 2.0}
     [
         ("entry", "PENDING", REFUSED, "ACTIVE", "ENTRY_NOT_TAKEN send_again"),
         ("entry", "PENDING", REFUSED, "REDUCING", None),
+        ("entry", "PENDING", {**REFUSED, "is_enabled": False}, "ACTIVE", None),
         ("entry", "PENDING", {**REFUSED, "silence_s": 1.9}, "ACTIVE", None),
         ("entry", "PENDING", {**REFUSED, "times_sent": 5}, "ACTIVE", None),
         ("entry", "PENDING", {"silence_s": 2.0}, "ACTIVE", None),
@@ -250,6 +258,36 @@ def test_a_difference_is_small_in_every_way_or_it_counts(
 
 
 @pytest.mark.parametrize(
+    ("looks", "orders", "since_fill_s", "again"),
+    [
+        (1, 0, None, False),
+        (1, 1, None, True),
+        (2, 1, None, True),
+        (3, 1, None, False),
+        (2, 0, 9.9, True),
+        (2, 0, 10.0, False),
+        (3, 0, 0.0, False),
+    ],
+)
+def test_what_may_be_a_fill_on_its_way_is_looked_at_again(
+    book, looks, orders, since_fill_s, again
+) -> None:
+    known = since_fill_s is not None
+    drift = SimpleNamespace(
+        looks=looks, orders=orders, since_fill_s=since_fill_s if known else 0.0, has_filled=known
+    )
+    assert true(book.drift_looks_again, drift) == (("MAY_BE_A_FILL",) if again else ())
+
+
+def test_an_entry_is_not_sent_again_while_the_desk_and_the_broker_may_not_agree(book) -> None:
+    entry = order(book, "entry", "PENDING", **REFUSED)
+    assert first(book, "order", entry) == "ENTRY_NOT_TAKEN send_again"
+    assert first(book, "order", entry, is_in_step=False) is None
+    leaving = order(book, "exit", "PENDING", **REFUSED)
+    assert first(book, "order", leaving, is_in_step=False) == "EXIT_NOT_TAKEN send_again"
+
+
+@pytest.mark.parametrize(
     ("missing", "share", "refusals"),
     [
         (3, 0.05, ()),
@@ -348,3 +386,12 @@ def test_the_schemas_offer_the_words_of_the_vocabulary() -> None:
     broker = schema_for("broker")
     assert tuple(broker["properties"]["statuses"]["properties"]) == BROKER_WORDS["alpaca"]
     assert choices(broker["$defs"]["status"]["properties"]["means"]) == STATUS_MEANINGS
+    assert tuple(broker["properties"]["news"]["properties"]) == BROKER_NEWS["alpaca"]
+    assert choices(broker["$defs"]["news_word"]["properties"]["means"]) == NEWS_MEANINGS
+    answer = broker["$defs"]["answer"]["properties"]
+    assert choices(answer["means"]) == ANSWER_MEANINGS
+    assert choices(answer["request"]).items() >= REQUESTS.items()
+    assert set(choices(answer["request"])) == set(MEANINGS_FOR) == {*REQUESTS, ANY}
+    assert choices(answer["status"]["anyOf"][-1]).items() >= NO_ANSWERS.items()
+    numbers = broker["properties"]["requests"]["properties"]
+    assert {name: about["description"] for name, about in numbers.items()} == BROKER_REQUESTS

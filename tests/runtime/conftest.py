@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -14,7 +13,6 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from mqd.app.proofs import FILE, record_proof
 from mqd.app.run import start as start_desk
 from mqd.brokers.simulated import SimulatedBroker, SimulationSettings
 from mqd.engine.core import Engine
@@ -303,16 +301,6 @@ def market(request) -> dict[str, Any]:
 @pytest.fixture
 def desks(books, busy_feed, market) -> Desks:
     return Desks(books, busy_feed, **market)
-
-
-@pytest.fixture(scope="session")
-def proofs() -> Iterator[dict[str, dict[str, Any]]]:
-    """Figures of what was proved; MQD_RECORD_PROOFS=1 puts them into the record of proofs."""
-    found: dict[str, dict[str, Any]] = {}
-    yield found
-    if os.environ.get("MQD_RECORD_PROOFS") == "1":
-        for name, figures in found.items():
-            record_proof(name, figures, ROOT / FILE)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+import mqd.engine.core
 import mqd.engine.fills
 import mqd.engine.gate
 import mqd.engine.moves
@@ -131,7 +132,51 @@ def takes_a_wish_to_cancel_for_the_deed(patch: pytest.MonkeyPatch) -> None:
         patch.setattr(module, "ask_back", ask_back)
 
 
+def ignores_what_the_broker_takes_back(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(mqd.engine.news, "on_bust", lambda *_: None)
+
+
+def counts_its_losses_as_profit(patch: pytest.MonkeyPatch) -> None:
+    follow_booked = mqd.engine.fills.follow_booked
+
+    def upside_down(engine: Engine, state: DeskState, key: Any, booked: Any, step: Any) -> None:
+        turned = booked._replace(realised_usd=-booked.realised_usd)
+        follow_booked(engine, state, key, turned, step)
+
+    patch.setattr(mqd.engine.fills, "follow_booked", upside_down)
+
+
+def opens_after_a_failed_comparison(patch: pytest.MonkeyPatch) -> None:
+    on_broker_event = mqd.engine.news.on_broker_event
+
+    def careless(engine: Engine, state: DeskState, event: Any, step: Any) -> None:
+        on_broker_event(engine, state, event, step)
+        if isinstance(event, SnapshotFailed):
+            state.desk.is_in_step = True
+
+    patch.setattr(mqd.engine.step, "on_broker_event", careless)
+
+
+def forgets_its_stop_when_it_restarts(patch: pytest.MonkeyPatch) -> None:
+    def loose(engine: Engine, state: DeskState, _: Any) -> None:
+        mqd.engine.core.set_desk_state(engine, state, engine.desk.rules.initial)
+
+    patch.setattr(mqd.engine.start, "_take_up_desk_state", loose)
+
+
+def fails_with_an_error_that_nobody_foresaw(patch: pytest.MonkeyPatch) -> None:
+    def clumsy(*_: Any) -> None:
+        raise TypeError("an operand of another kind")
+
+    patch.setattr(mqd.engine.news, "on_bust", clumsy)
+
+
 BROKEN = [
+    ignores_what_the_broker_takes_back,
+    counts_its_losses_as_profit,
+    opens_after_a_failed_comparison,
+    forgets_its_stop_when_it_restarts,
+    fails_with_an_error_that_nobody_foresaw,
     books_duplicates_twice,
     sends_again_under_a_new_id,
     sends_other_shares_under_the_old_id,

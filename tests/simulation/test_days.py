@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 
 from mqd.app.simulation.day import DayResult, SimulatedDay
 from mqd.app.simulation.run import SimulationPlan, Summary, simulate
 from mqd.app.simulation.settings import DaySettings
+from mqd.app.simulation.verdict import wrong_profit
 from mqd.brokers.faults import FaultRates
 from mqd.engine.core import Engine
+from mqd.engine.state import DeskState, StrategyFacts
 from mqd.ground.errors import SettingsError
 from mqd.runtime.replay import replay
 
@@ -109,6 +112,33 @@ def test_without_faults_every_day_is_quiet(engine: Engine, settings: DaySettings
         assert not result.faults
         assert not result.incidents
         assert result.orders == result.fills
+
+
+@pytest.mark.parametrize(
+    "day",
+    [
+        pytest.param(41_163, id="by hand more was bought than a bust had left short"),
+        pytest.param(44_502, id="a profit of more than 28 digits"),
+        pytest.param(49_516, id="a part of an entry filled in the second of an exit"),
+    ],
+)
+def test_a_day_that_was_wrong_once(engine: Engine, settings: DaySettings, day: int) -> None:
+    result = SimulatedDay(settings, engine, 1, day).run()
+    assert not result.violation
+    assert "DuplicateOrderError" not in result.incidents
+
+
+def test_a_profit_is_compared_digit_by_digit() -> None:
+    """Two strategies' profits are added exactly, also beyond the digits that Python rounds to."""
+    small, large = Decimal("0.0000000000000000000000000001"), Decimal(100)
+    state = DeskState()
+    state.strategies["a"] = StrategyFacts(pnl_today=small)
+    state.strategies["b"] = StrategyFacts(pnl_today=large)
+    earned = Decimal("100.0000000000000000000000000001")
+    state.desk.realised_today = earned
+    assert not list(wrong_profit(state, earned))
+    state.strategies["a"].pnl_today = small * 2
+    assert len(list(wrong_profit(state, earned))) == 1
 
 
 def test_rules_without_a_running_strategy_are_refused(plan: SimulationPlan) -> None:

@@ -9,8 +9,9 @@ import pytest
 from mqd.app.exploration.walk import Walk
 from mqd.app.proofs import record_proof
 from mqd.engine import reconcile
-from mqd.engine.core import Engine
+from mqd.engine.core import Engine, raise_incident
 from mqd.engine.ledger import Ledger
+from mqd.ground.errors import InvariantViolatedError
 from mqd.rules.compile.book import compile_book
 from mqd.rules.find import shipped
 from mqd.rules.validate import load_rules
@@ -53,6 +54,19 @@ def test_a_fill_that_is_booked_twice_is_found_out(engine, monkeypatch):
     original = Ledger.book
     monkeypatch.setattr(Ledger, "book", book)
     assert Walk(engine, 1, 5).run(most_violations=1).violations
+
+
+def test_what_breaks_while_all_settles_is_found_out(engine, monkeypatch):
+    """To this depth no comparison with a filled order is heard before all settles."""
+
+    def take(engine, state, snapshot, step):
+        original(engine, state, snapshot, step)
+        if snapshot.executions:
+            raise_incident(engine, state, step, InvariantViolatedError("IT does not hold"), "IT")
+
+    original = reconcile._take_executions
+    monkeypatch.setattr(reconcile, "_take_executions", take)
+    assert Walk(engine, 1, 4).run(most_violations=1).violations
 
 
 def test_the_record_keeps_what_other_proofs_said(tmp_path):

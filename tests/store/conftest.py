@@ -113,6 +113,9 @@ EVERY_EVENT: tuple[events.Event, ...] = (
     events.SnapshotFailed(AT, "no answer"),
     events.StreamLost(AT, "trade_updates"),
     events.StreamRestored(AT, "trade_updates"),
+    events.BrokerLockedOut(AT, "the key was revoked"),
+    events.FrameReceived(AT, "trade_updates", '{"data": "½ “\n” \x00"}'),
+    events.UnreadableReceived(AT, "answer", "`qty` is no number", '{"qty": "NaN"}'),
     events.ClockTicked(AT),
     events.OperatorActed(AT, "halt", "", "Ada", "the feed looks wrong"),
     events.SessionClosed(AT, "2024-10-07"),
@@ -178,7 +181,10 @@ def tamper(path: Path, *statements: str) -> None:
     connection.close()
 
 
-VERSION_1 = Path(__file__).parent / "journals" / "version_1.jsonl"
+JOURNALS = Path(__file__).parent / "journals"
+
+
+_TABLES = {"meta": "meta", "rules": "rule_books", "revision": "journal_revision"}
 
 
 def version_1(path: Path, rows: int | None = None) -> Path:
@@ -187,13 +193,22 @@ def version_1(path: Path, rows: int | None = None) -> Path:
     What is in the file came out of that version's own database: the statements of its tables
     and triggers, its rule book, and 248 rows of a sample session with one finished trade.
     """
+    return _of_version(path, "version_1", rows)
+
+
+def version_2(path: Path, rows: int | None = None) -> Path:
+    """The same of the second version: 269 rows, with one finished trade."""
+    return _of_version(path, "version_2", rows)
+
+
+def _of_version(path: Path, name: str, rows: int | None) -> Path:
     connection = sqlite3.connect(path)
-    for line in VERSION_1.read_text(encoding="utf-8").splitlines():
+    for line in (JOURNALS / f"{name}.jsonl").read_text(encoding="utf-8").splitlines():
         item = json.loads(line)
         if "statement" in item:
             connection.execute(item["statement"])
         elif rows is None or item.get("position", 0) <= rows:
-            table = "meta" if "meta" in item else "rule_books" if "rules" in item else "journal"
+            table = _TABLES.get(next(iter(item)), "journal")
             marks = ", ".join("?" * len(item))
             connection.execute(f"INSERT INTO {table} VALUES ({marks})", tuple(item.values()))
     connection.execute("PRAGMA journal_mode = WAL")

@@ -17,6 +17,7 @@ from mqd.ground.errors import JournalError, SettingsError, SetupError
 from mqd.model.decision import NOTHING
 from mqd.model.event import OperatorActed
 from mqd.store.copying import back_up
+from mqd.store.database import shown
 from mqd.store.journal import MemoryJournal, open_journal
 from mqd.store.requests import OperatorRequest, put_request, taken_seq
 from mqd.store.restoring import check_copy, restore
@@ -247,3 +248,14 @@ def test_the_head_does_not_depend_on_where_a_journal_is(filled, facts):
     for event in facts.EVERY_EVENT[1:]:
         memory.commit(memory.append(event), facts.FULL)
     assert memory.head()[1] == head
+
+
+@pytest.mark.parametrize(
+    ("given", "printed"),
+    [
+        ("desk.db", "desk.db"),
+        ("postgresql://desk:secret@host/desk", "postgresql+psycopg://desk:***@host/desk"),
+    ],
+)
+def test_a_place_is_printed_without_its_password(given: str, printed: str) -> None:
+    assert shown(given) == printed

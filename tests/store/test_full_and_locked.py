@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from mqd.ground.errors import JournalError, SettingsError
 from mqd.rules.validate import load_rules
 from mqd.runtime.clock import SystemClock
 from mqd.store.journal import JournalLimits, open_journal
+from mqd.store.restoring import check_copy
 from mqd.store.verify import verify
 
 ROOT = Path(__file__).parents[2]
@@ -88,6 +90,7 @@ class TestLocked:
         open_journal(str(path), clock, write=True).close()
         with hold(path, 3), pytest.raises(SettingsError, match="another program holds it locked"):
             open_journal(str(path), clock, write=True, limits=JournalLimits(busy_ms=50))
+        assert path.with_name("desk.db.reserve").exists()  # the disk is not full
 
     def test_a_locked_table_of_a_server(self, server, facts, clock):
         limits = JournalLimits(busy_ms=100)
@@ -334,3 +337,163 @@ def test_the_reserve_of_a_file_that_somebody_shortened_is_made_whole(path, clock
     open_journal(str(path), clock, write=True, limits=limits).close()
     assert reserve.stat().st_size == RESERVE
     assert sqlite3.connect(path).execute("SELECT count(*) FROM journal").fetchone() == (0,)
+
+
+START_ON_A_FULL_DISK = """
+import json, os, sys
+from pathlib import Path
+from mqd.app.run import DeskRun, RunPlan
+from mqd.app.settings import Settings
+from mqd.model.command import SubmitOrder
+from mqd.rules.validate import load_rules
+from mqd.runtime.clock import SystemClock
+from mqd.store.journal import open_journal
+from mqd.store.verify import verify
+
+folder, how = Path(sys.argv[1]), sys.argv[2]
+disk = os.statvfs(folder)
+path = folder / "desk.db"
+book = load_rules(Path(os.environ["PYTHONPATH"], "rules"))
+plan = RunPlan(book, (), Settings(), str(path), most_sessions=1)
+run = DeskRun(plan, SystemClock())
+held = lambda: len(run.desk.state.ledger.positions.open_positions())
+
+def stop_wanted():
+    if held() and how == "killed":
+        os._exit(0)
+    return held() > 0
+
+if how != "starts":
+    run.run(stop_wanted=stop_wanted)
+    sys.exit()
+
+class Seen:
+    states, sent = [], []
+
+    def saw(self, event, outcome, state):
+        if type(event).__name__ == "BarClosed":
+            self.states.append(state.state_name)
+        self.sent += [item for item in outcome.commands if isinstance(item, SubmitOrder)]
+
+seen, was_held = Seen(), held()
+run.run([seen])
+orders = run.desk.state.orders
+with open_journal(str(path), SystemClock(), write=False) as reader:
+    ok = verify(reader).ok
+print(json.dumps(dict(
+    free_bytes=disk.f_bavail, held=was_held, before_a_bar=seen.states[0], then=seen.states[-1],
+    roles=[orders[item.client_order_id].role for item in seen.sent], held_then=held(), ok=ok,
+    reserve=path.with_name("desk.db.reserve").exists(),
+)))
+"""
+
+
+MQD = f"{sys.executable} -m mqd"
+
+
+class TestStartOnAFullDisk:
+    """A desk that holds something stops, its disk is filled to the last byte, and it starts."""
+
+    @pytest.fixture(params=["stopped", "killed", "killed, its index gone"])
+    def found(self, request, tmp_path) -> dict[str, object]:
+        folder = tmp_path / "disk"
+        folder.mkdir()
+        own = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
+        mount = f"mount -t tmpfs -o size=6m tmpfs {folder}"
+        if not shutil.which("unshare") or subprocess.run([*own, mount], check=False).returncode:
+            pytest.skip("this machine lets nobody mount a small file system")
+        parts = [
+            mount,
+            f'{sys.executable} -c "$PROGRAM" {folder} {request.param.split(",")[0]}',
+            f"rm -f {folder}/desk.db-shm" if "," in request.param else "true",
+            f"(head -c 9000000 /dev/zero > {folder}/ballast || true) 2>/dev/null",
+            # Whose index is gone has its newest rows in a log that cannot be read without one.
+            "true" if "," in request.param else f"{MQD} backup --db {folder}/desk.db --out copy.db",
+            f'{sys.executable} -c "$PROGRAM" {folder} starts',
+        ]
+        done = subprocess.run(
+            [*own, " && ".join(parts)],
+            env=os.environ | {"PYTHONPATH": str(ROOT), "PROGRAM": START_ON_A_FULL_DISK},
+            capture_output=True, text=True, check=False, cwd=tmp_path,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        found: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
+        return found
+
+    @pytest.mark.case(94)
+    def test_it_gets_out_and_not_in(self, found):
+        assert found["free_bytes"] == 0
+        assert found["held"] == 1
+        assert found["before_a_bar"] == "REDUCING"
+        assert found["then"] == "REDUCING"
+        assert found["roles"] == ["exit"]
+        assert found["held_then"] == 0
+        assert found["ok"] is True
+        assert found["reserve"] is False
+
+
+@pytest.fixture
+def read_only(tmp_path, written) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs commands on a journal of six rows, in `disk/`, on a file system nobody may write.
+
+    It was closed, or its process was killed and left files beside it; they are there, or `gone`.
+    """
+
+    def run(command: str, *, killed: bool = False, gone: str = ""):
+        folder = tmp_path / "disk"
+        folder.mkdir()
+        path = written(3)
+        own = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
+        mount = f"mount -t tmpfs -o size=6m tmpfs {folder}"
+        again = f"mount -o remount,ro {folder}"
+        tried = [*own, f"{mount} && {again}"]
+        if not shutil.which("unshare") or subprocess.run(tried, check=False).returncode:
+            pytest.skip("this machine lets nobody mount a small file system")
+        leave = f'{sys.executable} -c "$PROGRAM" disk/desk.db' if killed else "true"
+        return subprocess.run(
+            [*own, " && ".join([mount, f"cp {path} disk", leave, gone or "true", again, command])],
+            env=os.environ | {"PYTHONPATH": str(ROOT), "PROGRAM": ONE_MORE_AND_KILLED},
+            capture_output=True, text=True, check=False, cwd=tmp_path,
+        )  # fmt: skip
+
+    return run
+
+
+ONE_MORE_AND_KILLED = """
+import os, sys
+from mqd.model.decision import NOTHING
+from mqd.model.event import ClockTicked
+from mqd.runtime.clock import SystemClock
+from mqd.store.journal import open_journal
+
+journal = open_journal(sys.argv[1], SystemClock(), write=True)
+journal.commit(journal.append(ClockTicked(1 << 61)), NOTHING)
+journal.flush()
+os._exit(0)
+"""
+
+
+class TestReadOnlyFolder:
+    @pytest.mark.parametrize(("killed", "rows"), [(False, 6), (True, 7)])
+    def test_a_journal_is_verified_and_copied(self, read_only, tmp_path, killed, rows):
+        asked = [f"{MQD} journal verify --db disk/desk.db", f"{MQD} backup --db disk/desk.db"]
+        done = read_only(f"{asked[0]} && {asked[1]} --out copy.db", killed=killed)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.count(f"all {rows} rows are whole") == 2
+        assert check_copy(tmp_path / "copy.db").rows == rows
+
+    def test_it_is_restored_to_another_place(self, read_only, tmp_path):
+        done = read_only(f"{MQD} restore disk/desk.db --db new.db")
+        assert done.returncode == 0, done.stderr
+        assert check_copy(tmp_path / "new.db").rows == 6
+
+    def test_a_log_that_cannot_be_read_is_not_read_past(self, read_only):
+        done = read_only(
+            f"{MQD} journal verify --db disk/desk.db", killed=True, gone="rm disk/desk.db-shm"
+        )
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "cannot open the journal" in done.stderr
+
+    def test_an_empty_log_holds_nothing(self, read_only):
+        done = read_only(f"{MQD} journal verify --db disk/desk.db", gone="touch disk/desk.db-wal")
+        assert "all 6 rows are whole" in done.stdout

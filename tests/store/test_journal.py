@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from mqd.ground import canonical
 from mqd.ground.errors import JournalError, SettingsError, SetupError
 from mqd.model.decision import NOTHING, outcome_record
-from mqd.model.event import EVENTS, to_record
+from mqd.model.journaled import EVENTS, to_record
 from mqd.store.journal import MemoryJournal, SqlJournal, open_journal
 from mqd.store.rows import EMPTY_OUTCOME
 from mqd.store.verify import verify
@@ -151,7 +151,7 @@ class TestDurability:
 
     def test_replies_starts_and_sessions_do_not_wait(self, pair, facts):
         writer, reader = pair
-        waits = {"BarClosed", "FeedDefectFound", "ClockTicked"}
+        waits = {"BarClosed", "FeedDefectFound", "ClockTicked", "FrameReceived"}
         for event in facts.EVERY_EVENT:
             seq = writer.append(event)
             writer.commit(seq, NOTHING)
@@ -491,12 +491,23 @@ class TestOpening:
         with open_journal(str(path), clock, write=False) as journal:
             assert journal.count() == 3
 
-    def test_only_the_newest_rows_are_checked(self, written, clock, facts):
+    def test_only_the_newest_rows_are_checked_until_all_are_read(self, written, clock, facts):
         path = written(600)
         facts.tamper(path, "UPDATE journal SET body = '[]' WHERE position = 20")
         with open_journal(str(path), clock, write=True) as journal:
             facts.steps(journal, facts.INTENT)
             assert verify(journal).first_bad_position == 20
+
+    def test_a_desk_goes_on_from_no_old_row_that_was_changed(self, written, clock, facts):
+        path = written(600)
+        facts.tamper(path, "UPDATE journal SET at_ns = at_ns + 1 WHERE position = 20")
+        with (
+            open_journal(str(path), clock, write=True) as journal,
+            pytest.raises(JournalError, match="row 20 was changed after it was written"),
+        ):
+            list(journal.entries())
+        with open_journal(str(path), clock, write=False) as journal:  # to look at, it is all there
+            assert len(list(journal.entries())) == 600
 
     @pytest.mark.parametrize(
         ("address", "error"),
@@ -522,10 +533,10 @@ class TestOpening:
 
     def test_a_row_of_another_form_is_named(self, written, clock, facts):
         path = written(1)
-        facts.tamper(path, "UPDATE journal SET version = 3 WHERE position = 1")
+        facts.tamper(path, "UPDATE journal SET version = 4 WHERE position = 1")
         with (
             open_journal(str(path), clock, write=False) as journal,
-            pytest.raises(JournalError, match="row 1 has form 3, this mqd reads forms 1 to 2"),
+            pytest.raises(JournalError, match="row 1 has form 4, this mqd reads forms 1 to 3"),
         ):
             list(journal.entries())
 

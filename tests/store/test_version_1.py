@@ -143,8 +143,8 @@ def test_what_it_could_say_is(now):
 def test_only_what_it_could_ask_is_asked_again():
     """A simulated broker lives the journaled day again; it was never asked for a snapshot."""
     commands = (TakeSnapshot(1, "start"), BOUGHT)
-    assert commands_then(commands, 1) == (BOUGHT,)
-    assert commands_then(commands, ROW_VERSION) == commands
+    assert commands_then(commands, OLD, 1) == (BOUGHT,)
+    assert commands_then(commands, OLD, ROW_VERSION) == commands
 
 
 def test_a_fill_that_is_repeated_may_say_more():

@@ -100,11 +100,11 @@ class Walk:
         opened = SessionOpened(_OPEN_NS, "2024-10-07", _OPEN_NS, close_ns, _OPEN_TIME_S)
         for event in (DeskStarted(_OPEN_NS, digest, "samples", "exploration"), opened):
             node, _ = self._step(node, event)
-            node = self._calm(node)
+            node, _ = self._calm(node)
         for minute in range(_WARM + 1):
             node, _ = self._step(node, _bar(minute, _DIP if minute == _WARM else 100.0))
             if minute < _WARM:
-                node = self._calm(node)
+                node, _ = self._calm(node)
         return node._replace(path=())
 
     def _edges(self, node: Node) -> Iterator[tuple[Node, str]]:
@@ -153,25 +153,30 @@ class Walk:
         world = node.world._replace(requests=(*node.world.requests, *outcome.commands))
         return Node(desk, world, node.path), _broken(outcome)
 
-    def _calm(self, node: Node) -> Node:
-        """Let everything that is on its way arrive, in order."""
+    def _calm(self, node: Node) -> tuple[Node, str]:
+        """Let everything that is on its way arrive, in order; and the first thing that broke."""
+        first = ""
         while node.world.requests or node.world.news:
             world = settled(node.world, node.desk.now_ns)
             node = node._replace(world=world)
             if world.news:
                 rest = world._replace(news=world.news[1:])
-                node, _ = self._step(node._replace(world=rest), world.news[0])
-        return node
+                node, broken = self._step(node._replace(world=rest), world.news[0])
+                first = first or broken
+        return node, first
 
     def _settled_wrong(self, node: Node) -> str:
         """What desk and broker do not agree on once nothing is under way any more."""
         self.found.settled += 1
-        node = self._calm(node)
+        node, broken = self._calm(node)
         for _ in range(_SETTLING_TICKS):
-            node, broken = self._step(node, ClockTicked(node.desk.now_ns + 6 * _TICK_NS))
             if broken:
                 return broken
-            node = self._calm(node)
+            node, broken = self._step(node, ClockTicked(node.desk.now_ns + 6 * _TICK_NS))
+            node, in_calm = self._calm(node)
+            broken = broken or in_calm
+        if broken:
+            return broken
         held = sum((p.qty for p in node.desk.ledger.positions.open_positions()), Decimal(0))
         if held != node.world.position():
             return f"the desk holds {held}, the broker {node.world.position()}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from random import Random
 
@@ -10,15 +11,22 @@ from mqd import __version__
 from mqd.app.simulation.crashes import Crash, Fuse, MortalJournal, MortalLine
 from mqd.app.simulation.feed import DayFeed
 from mqd.app.simulation.settings import DaySettings
-from mqd.app.simulation.verdict import broken_by, differences
+from mqd.app.simulation.verdict import (
+    Comparing,
+    broken_by,
+    differences,
+    own_profit_usd,
+    wrong_profit,
+)
+from mqd.brokers.books import ZERO
 from mqd.brokers.faults import Dice
 from mqd.brokers.faulty import FaultyBroker
 from mqd.engine.core import Engine
+from mqd.engine.ledger import EXACT
 from mqd.engine.state import DeskState
-from mqd.ground.errors import MqdError
 from mqd.ground.times import NS_PER_S, iso_utc
 from mqd.model.decision import IncidentRaised, Outcome
-from mqd.model.event import DeskStarted, Event
+from mqd.model.event import DeskStarted, Event, SessionClosed, SessionOpened
 from mqd.runtime.desk import Desk
 from mqd.runtime.loop import Loop
 from mqd.runtime.recovery import rebuilt
@@ -61,6 +69,8 @@ class SimulatedDay:
         self.state = DeskState()
         self.result = DayResult(day)
         self._at_ns = settings.opens_ns
+        self._comparing = Comparing()
+        self._earned_before_usd = ZERO
 
     def run(self) -> DayResult:
         """Live the day, as many processes as it takes, and look at what is left."""
@@ -68,11 +78,11 @@ class SimulatedDay:
         try:
             while not self._lived():
                 pass
-            found = next(differences(self._engine, self.state, self.broker), "")
+            found = next(self._wrong(), "")
             result.violation = f"at the end: {found}" if found else ""
         except Broken as broken:
             result.violation = f"{iso_utc(self._at_ns)}: {broken}"
-        except (MqdError, ArithmeticError, LookupError, AssertionError) as error:
+        except Exception as error:  # noqa: BLE001  # whatever it is, it is told with its day
             result.violation = f"{iso_utc(self._at_ns)}: {type(error).__name__}: {error}"
         result.digest = self.journal.head()[1]
         result.events = self.journal.count()
@@ -81,6 +91,11 @@ class SimulatedDay:
         result.sent_again = self.broker.sent_again
         result.faults = self._dice.happened
         return result
+
+    def _wrong(self) -> Iterator[str]:
+        yield from differences(self._engine, self.state, self.broker)
+        earned_usd = EXACT.subtract(own_profit_usd(self.state), self._earned_before_usd)
+        yield from wrong_profit(self.state, earned_usd)
 
     def _lived(self) -> bool:
         """One process, from its start to the end of the day, or to its own."""
@@ -101,7 +116,10 @@ class SimulatedDay:
         desk = Desk(self._engine, self.state, self.journal, line)
         loop = Loop(desk)
         now_ns = self.broker.world.now_ns or self._settings.opens_ns
+        was, opens = self.state.state_name, self._engine.desk.rules.initial
         loop.start(DeskStarted(now_ns, self._engine.book.digest, PROFILE, __version__))
+        if was not in {"", opens} and self.state.state_name == opens:
+            raise Broken(f"the desk was {was}, and a start let it open again")
         loop.run(self._feed.events(found.market_events, self.state))
 
     def _fuse(self) -> Fuse:
@@ -114,9 +132,24 @@ class SimulatedDay:
         self._at_ns = event.at_ns
         result = self.result
         result.trades += len(outcome.trades)
+        if isinstance(event, SessionOpened | SessionClosed):
+            self._count_profit(event)
+        broken = self._comparing.broken_by(event, outcome, self.state)
+        if broken is not None:
+            raise Broken(broken)
         for note in outcome.notes:
             if isinstance(note, IncidentRaised):
                 result.incidents[note.error] += 1
                 broken = broken_by(note, self.broker)
                 if broken is not None:
                     raise Broken(broken)
+
+    def _count_profit(self, event: SessionOpened | SessionClosed) -> None:
+        """The session's profit begins anew, or has to be right so far."""
+        earned_usd = own_profit_usd(self.state)
+        if isinstance(event, SessionOpened):
+            self._earned_before_usd = earned_usd
+            return
+        so_far_usd = EXACT.subtract(earned_usd, self._earned_before_usd)
+        for wrong in wrong_profit(self.state, so_far_usd):
+            raise Broken(wrong)

@@ -33,6 +33,22 @@ def read_limits(document: Document) -> dict[str, Limit | None]:
     return {key.text: _limit(document, key.text) for key, _ in document.pairs("values")}
 
 
+def read_limit(document: Document, path: tuple[str, ...]) -> Limit | None:
+    """The limit under `path`, named by its last key, or None when problems were noted."""
+    ranged = read_range(document, path)
+    if ranged is None:
+        return None
+    return Limit(
+        name=path[-1],
+        value=ranged.value,
+        minimum=ranged.minimum,
+        maximum=ranged.maximum,
+        unit=ranged.unit,
+        because=document.text(*path, "because"),
+        place=document.key_place(*path),
+    )
+
+
 def add_limits(scope: Scope, limits: dict[str, Limit | None]) -> None:
     """Make every limit known to an expression, as `limits.<name>`."""
     for name, limit in limits.items():
@@ -74,18 +90,7 @@ def check_name(document: Document, *path: str) -> None:
 def _limit(document: Document, name: str) -> Limit | None:
     path = ("values", name)
     check_name(document, *path)
-    ranged = read_range(document, path)
-    if ranged is None:
-        return None
-    return Limit(
-        name=name,
-        value=ranged.value,
-        minimum=ranged.minimum,
-        maximum=ranged.maximum,
-        unit=ranged.unit,
-        because=document.text(*path, "because"),
-        place=document.key_place("values", name),
-    )
+    return read_limit(document, path)
 
 
 class Ranged(NamedTuple):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import PurePath
+from typing import TypeVar
 
-from mqd.rules.book import Invariants, Limit, MachineRules, RuleBook, Thesis
+from mqd.rules.book import Invariants, Limit, RuleBook, Thesis
+from mqd.rules.check.broker import read_broker
 from mqd.rules.check.document import Document, Notes
 from mqd.rules.check.limits import PREFIX, add_limits, limit_values, read_limits
 from mqd.rules.check.machines import read_machine
@@ -17,7 +19,6 @@ from mqd.rules.check.sets import (
 )
 from mqd.rules.check.strategies import read_strategy
 from mqd.rules.check.watching import (
-    read_broker,
     read_invariants,
     read_reconciliation,
     read_watch,
@@ -37,6 +38,7 @@ CODES = {
     "INVARIANT_TAKEN": "Two files of invariants hold one of the same code.",
 }
 
+_Read = TypeVar("_Read")
 INVALIDATED = "INVALIDATED"
 _FILES = {
     ("limits", "desk"): "limits/desk.yaml",
@@ -84,6 +86,7 @@ class Together:
         watches = {item.id: read_watch(item, around) for item in self._of("watch")}
         compared = [read_reconciliation(item, around) for item in self._of("reconciliation")]
         invariants = [read_invariants(item, around) for item in self._of("invariants")]
+        brokers = [read_broker(item) for item in self._of("broker")]
         self._check_invariants(invariants)
         if not self.notes.some_unread:
             self._check_theses(theses)
@@ -111,7 +114,7 @@ class Together:
             desk_watch=watches["desk"],
             reconciliation=compared[0],
             invariants=tuple(invariants),
-            broker_words=read_broker(self._of("broker")[0]),
+            broker_words=_certain(brokers[0]),
         )
 
     def _of(self, kind: str) -> list[Document]:
@@ -238,6 +241,6 @@ class Together:
                     )  # fmt: skip
 
 
-def _certain(machine: MachineRules | None) -> MachineRules:
-    assert machine is not None, "a machine with problems was kept"
-    return machine
+def _certain(read: _Read | None) -> _Read:
+    assert read is not None, "a document with problems was kept"
+    return read

@@ -1,10 +1,8 @@
-"""Watches, the comparison with the broker, invariants, and a broker's words."""
+"""Watches, the comparison with the broker, and invariants."""
 
 from __future__ import annotations
 
 from mqd.rules.book import (
-    BrokerWord,
-    BrokerWords,
     Difference,
     Invariants,
     Reconciliation,
@@ -15,7 +13,7 @@ from mqd.rules.check.conditions import read_conditions, read_one
 from mqd.rules.check.document import Document
 from mqd.rules.check.sets import Surroundings
 from mqd.rules.problems import did_you_mean
-from mqd.rules.words.acts import BROKER_WORDS, DIFFERENCES, WATCH_ACTS
+from mqd.rules.words.acts import DIFFERENCES, WATCH_ACTS
 from mqd.rules.words.facts import (
     DESK_WATCH,
     DRIFT_OF_ACCOUNT,
@@ -68,6 +66,7 @@ def read_reconciliation(document: Document, around: Surroundings) -> Reconciliat
             )
             for kind in DIFFERENCES
         ),
+        looks_again=read_conditions(document, ("looks_again",), of_position, "skip"),
         tolerates=read_conditions(document, ("tolerates",), of_position, "skip"),
         refuses=read_conditions(document, ("refuses",), of_account, "block"),
     )
@@ -78,20 +77,4 @@ def read_invariants(document: Document, around: Surroundings) -> Invariants:
     scope = around.scope(INVARIANT)
     return Invariants(
         document.header(), read_conditions(document, ("always",), scope, "skip", "holds")
-    )
-
-
-def read_broker(document: Document) -> BrokerWords:
-    """A broker's words, each with its meaning."""
-    return BrokerWords(
-        header=document.header(),
-        statuses=tuple(
-            BrokerWord(
-                word=word,
-                means=document.text("statuses", word, "means"),
-                because=document.text("statuses", word, "because"),
-                place=document.key_place("statuses", word),
-            )
-            for word in BROKER_WORDS.get(document.id, ())
-        ),
     )

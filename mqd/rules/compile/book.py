@@ -33,6 +33,7 @@ class CompiledBook:
     position_watch_acts: tuple[str, ...]
     desk_watch: CompiledSet
     desk_watch_acts: tuple[str, ...]
+    drift_looks_again: CompiledSet
     drift_tolerates: CompiledSet
     drift_refuses: CompiledSet
     invariants: CompiledSet
@@ -79,6 +80,7 @@ def compile_book(book: RuleBook) -> CompiledBook:
         position_watch_acts=_acts(book.position_watch),
         desk_watch=compiled(book.desk_watch.conditions, "desk_watch"),
         desk_watch_acts=_acts(book.desk_watch),
+        drift_looks_again=compiled(book.reconciliation.looks_again, "drift_looks_again"),
         drift_tolerates=compiled(book.reconciliation.tolerates, "drift_tolerates"),
         drift_refuses=compiled(book.reconciliation.refuses, "drift_refuses"),
         invariants=compiled(

@@ -1,8 +1,9 @@
 """A rule book of an older form, made whole: what its text did not say is added, and nothing else.
 
-A journal keeps the rules that it ran under. The documents and rows added here are frozen in
+A journal keeps the rules that it ran under. The documents, keys and rows added here are frozen in
 `format_<number>/`: they say what the program of that form did by itself, so that a desk that is
-replayed under them does today what it did then. They name no limit, so none has to be added.
+replayed under them does today what it did then. They name no limit, so none has to be added. A
+text of one form becomes one of the next, until it is of today's.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mqd.rules.check.document import Document, Notes
+from mqd.rules.digest import OLDER_FORMATS
 from mqd.rules.find import find_rule_files
 from mqd.rules.load import load_text
 from mqd.rules.problems import Problems
@@ -25,7 +27,10 @@ _OTHERWISE = "otherwise"
 
 
 class _Addition(NamedTuple):
-    """One frozen document; of a machine only rows, without the states they start from."""
+    """One frozen document; of a machine only rows, without the states they start from.
+
+    Of another document that the text has already, what its form could not say.
+    """
 
     kind: str
     id: str
@@ -36,14 +41,21 @@ def made_whole(documents: list[Document], form: int, notes: Notes) -> list[Docum
     """The documents of a rule book of `form`, with what today's form asks for besides.
 
     What the documents say stays as it is. A document is added where there is none of its kind and
-    id, a row of a machine where the machine's text does not name its event at all.
+    id, a row of a machine where the machine's text does not name its event at all, and elsewhere a
+    key that the text has not.
     """
+    for older in sorted(each for each in OLDER_FORMATS if each >= form):
+        documents = _of_next_form(documents, older, notes)
+    return documents
+
+
+def _of_next_form(documents: list[Document], form: int, notes: Notes) -> list[Document]:
     additions = _additions(form)
-    rows = {item.id: item.tree for item in additions if item.kind == _MACHINE}
+    trees = {(item.kind, item.id): item.tree for item in additions}
     known = {(document.kind, document.id) for document in documents}
     whole = [
-        _with_rows(document, rows[document.id])
-        if document.kind == _MACHINE and document.id in rows
+        _grown(document, trees[document.kind, document.id])
+        if (document.kind, document.id) in trees
         else document
         for document in documents
     ]
@@ -65,6 +77,26 @@ def _additions(form: int) -> tuple[_Addition, ...]:
         assert isinstance(value, Scalar), f"{file.shown} has no id"
         found.append(_Addition(key.text, value.text, tree))
     return tuple(found)
+
+
+def _grown(document: Document, addition: Mapping) -> Document:
+    if document.kind == _MACHINE:
+        return _with_rows(document, addition)
+    return replace(document, tree=_with_keys(document.tree, addition))
+
+
+def _with_keys(tree: Mapping, addition: Mapping) -> Mapping:
+    """The tree with every key that only the addition has, at any depth."""
+    pairs: list[tuple[Scalar, Node]] = []
+    for key, value in tree.pairs:
+        frozen = addition.get(key.text)
+        if isinstance(value, Mapping) and isinstance(frozen, Mapping):
+            pairs.append((key, _with_keys(value, frozen)))
+        else:
+            pairs.append((key, value))
+    own = {key.text for key, _ in tree.pairs}
+    pairs += [pair for pair in addition.pairs if pair[0].text not in own]
+    return replace(tree, pairs=tuple(pairs))
 
 
 def _with_rows(document: Document, addition: Mapping) -> Document:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mqd.ground.units import ORDERS, POSITIONS, RATIO, REQUESTS, SHARES, USD, Unit
+from mqd.ground.units import DURATION, ORDERS, POSITIONS, RATIO, REQUESTS, SHARES, USD, Unit
 from mqd.rules.words.fact import DRIFT_OF_ACCOUNT, DRIFT_OF_POSITION, INVARIANT, Fact
 
 _POSITION = frozenset({DRIFT_OF_POSITION})
@@ -26,6 +26,20 @@ AUDITING = (
     Fact(
         "drift.value", USD, "The difference at the last price; unknown where no price is known.",
         _POSITION, "subject.value_usd", "subject.value_known",
+    ),
+    Fact(
+        "drift.looks", REQUESTS,
+        "Comparisons in a row, this one counted, that showed the same difference.",
+        _POSITION, "subject.looks", is_integer=True,
+    ),
+    Fact(
+        "drift.orders", ORDERS, "Orders of the desk on the symbol that have not ended.",
+        _POSITION, "subject.orders", is_integer=True,
+    ),
+    Fact(
+        "drift.since_fill", DURATION,
+        "Since the last fill on the symbol was booked; unknown when there was none.",
+        _POSITION, "subject.since_fill_s", "subject.has_filled",
     ),
     Fact(
         "drift.missing_positions", POSITIONS,

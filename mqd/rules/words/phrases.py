@@ -8,6 +8,7 @@ NUMBERS: dict[str, str] = {
     "bar.low": "the low",
     "bar.close": "the close",
     "bar.volume": "the volume",
+    "bar.age": "the bar's age",
     "clock.time": "the exchange time",
     "session.bars": "the session's bars so far",
     "session.time_to_close": "the time to the close",
@@ -49,6 +50,9 @@ NUMBERS: dict[str, str] = {
     "drift.qty": "the difference in shares",
     "drift.share": "the difference as a share of the larger side",
     "drift.value": "the difference in money",
+    "drift.looks": "the looks that showed the same",
+    "drift.orders": "the working orders on the symbol",
+    "drift.since_fill": "the time since the last fill on the symbol",
     "drift.missing_positions": "the positions that one side lacks",
     "drift.largest_share": "the largest difference as a share of the larger side",
     "audit.position_gap": "the largest gap between a position and its executions",
@@ -94,8 +98,15 @@ ANSWERS: dict[str, tuple[str, str]] = {
     "desk.is_waiting_for_snapshot": (
         "the desk waits for a snapshot", "the desk does not wait for a snapshot",
     ),
+    "order.is_enabled": (
+        "the order's strategy is switched on", "the order's strategy is switched off",
+    ),
+    "symbol.lacks_shares": (
+        "the broker holds fewer shares than the desk",
+        "the broker holds no fewer shares than the desk",
+    ),
     "order.was_taken": (
-        "the broker may have taken the order", "the broker provably did not take the order",
+        "the broker may have taken the request", "the broker provably did not take the request",
     ),
     "held.is_managed": (
         "a strategy looks after the position", "no strategy looks after the position",

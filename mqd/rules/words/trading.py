@@ -59,6 +59,10 @@ MARKET = (
     _data("is_newest", "The bar starts after every bar seen before it of its symbol."),
     _data("in_session", "The bar starts inside the regular session: [open, close)."),
     Fact(
+        "bar.age", DURATION, "How long ago the minute ended when the bar came.",
+        frozenset({DATA}), "symbol.bar_age_s", is_integer=True,
+    ),
+    Fact(
         "clock.time", TIME_OF_DAY, "The end of the bar on the exchange's wall clock.",
         frozenset({STRATEGY, PROTECTION}), "session.clock_s",
         follows_market=True, is_integer=True,
@@ -131,7 +135,12 @@ TRADING = (
     Fact(
         "desk.is_in_step", BOOL,
         "The last comparison with the broker was clean, and no stream was lost since.",
-        frozenset({CHECK, DESK_WATCH}), "desk.is_in_step",
+        frozenset({CHECK, ORDER_WATCH, DESK_WATCH}), "desk.is_in_step",
+    ),
+    Fact(
+        "symbol.lacks_shares", BOOL,
+        "The last comparison was refused and found fewer shares at the broker than the desk holds.",
+        _CHECK, "symbol.lacks_shares",
     ),
     Fact(
         "symbol.working_orders", ORDERS, "Orders on this symbol that have not ended.",

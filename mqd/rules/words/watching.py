@@ -53,6 +53,7 @@ WATCHING = (
     _order(
         "was_taken", BOOL, "The broker did not say that it provably did not take the request."
     ),
+    _order("is_enabled", BOOL, "The order's strategy may open positions; nobody switched it off."),
     _held("qty", SHARES, "The shares of the position."),
     _held("working_exits", ORDERS, "Exits of this position that have not ended."),
     _held(

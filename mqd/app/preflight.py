@@ -1,0 +1,307 @@
+"""What a desk is asked before it trades: nothing is changed, everything found is told at once."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import date
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from mqd.app.account import LIVE, Account
+from mqd.app.settings import Settings
+from mqd.brokers.alpaca.answers import answer_of, meaning_of
+from mqd.brokers.alpaca.fields import (
+    MisfitError,
+    Row,
+    instant_of,
+    read_json,
+    row_of,
+    rows_of,
+    text_of,
+)
+from mqd.brokers.alpaca.session import AlpacaSession, Reply
+from mqd.brokers.alpaca.wire import (
+    AccountFacts,
+    read_account,
+    read_execution,
+    read_order,
+    read_position,
+)
+from mqd.feeds.calendar import EXCHANGE_ZONE, ExchangeCalendar, exchange_datetime
+from mqd.ground.errors import MqdError, SettingsError
+from mqd.ground.times import NS_PER_S, clock_text, to_datetime
+from mqd.ports.clock import Clock
+from mqd.rules.book import RuleBook
+from mqd.store.database import file_of, journal_url, refuse_other_files
+from mqd.store.limits import DEFAULT as JOURNAL_LIMITS
+
+OK: Literal["ok"] = "ok"
+WARNING: Literal["warning"] = "warning"
+FAILED: Literal["failed"] = "failed"
+
+_SESSIONS_COMPARED = 5
+_PAPER_NUMBER = "PA"
+_MEGABYTE = 1024 * 1024
+
+
+class Check(NamedTuple):
+    """One question and its answer; `hint` says what to do where it is not fine."""
+
+    name: str
+    verdict: str
+    said: str
+    hint: str = ""
+
+
+class Preflight:
+    """Asks everything that can be asked before the first order.
+
+    A question that ends in an error is a failed check, not the end of the questions.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        account: Account,
+        book: RuleBook,
+        clock: Clock,
+        session: AlpacaSession,
+        environment: Mapping[str, str] = os.environ,
+    ) -> None:
+        self._settings = settings
+        self._account = account
+        self._book = book
+        self._clock = clock
+        self._environment = environment
+        self._session = session
+        self.account_number = ""
+
+    def checks(self, journal_place: str) -> Iterator[Check]:
+        """Every check, in an order in which a person would mend what they find."""
+        yield from self._asked("rules", self._rules)
+        yield from self._asked("journal", lambda: self._journal(journal_place))
+        yield from self._asked("account", self._the_account)
+        yield from self._asked("clock", self._time)
+        yield from self._asked("calendar", self._calendar)
+        for symbol in sorted({each.symbol for each in self._book.strategies if each.runs}):
+            yield from self._asked(f"asset {symbol}", partial(self._asset, symbol))
+        yield from self._asked("shapes", self._shapes)
+
+    def account_checks(self, *, may_send: bool) -> Iterator[Check]:
+        """Whether this is the account that is meant; before orders, also whether it may trade."""
+        if may_send:
+            yield from self._real_money()
+            yield from self._asked("account", self._the_account)
+        else:
+            yield from self._asked("account", lambda: [self._number(self._facts())])
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._session.close()
+
+    def _asked(self, name: str, question: Callable[[], Iterable[Check]]) -> Iterator[Check]:
+        try:
+            yield from question()
+        except (MqdError, MisfitError, OSError) as error:
+            yield Check(name, FAILED, str(error))
+
+    # -- here ------------------------------------------------------------------------------------
+
+    def _rules(self) -> Iterator[Check]:
+        digest = self._book.digest
+        yield Check("rules", OK, f"no problems; digest {digest[:12]}")
+        if self._settings.profile == "live" and self._settings.approved_rules != digest:
+            was = self._settings.approved_rules[:12] or "none"
+            yield Check(
+                "approved rules", FAILED, f"approved for real money: {was}",
+                f"after a review, set `approved_rules: {digest}` in the config",
+            )  # fmt: skip
+        yield from self._real_money()
+
+    def _real_money(self) -> Iterator[Check]:
+        """Whether somebody wants it, and has said of which account."""
+        if self._settings.profile != "live":
+            return
+        if self._environment.get(LIVE) != "yes":
+            yield Check(
+                LIVE, FAILED, "real money is not wanted by the environment",
+                f"set {LIVE}=yes where the desk is started, and nowhere else",
+            )  # fmt: skip
+        if not self._settings.account:
+            yield Check(
+                "account", FAILED, "the config names no account", "set `account:` to its number"
+            )
+
+    def _journal(self, place: str) -> Iterator[Check]:
+        file = file_of(journal_url(place))
+        if file is None:
+            yield Check("journal", OK, "on a server; it is looked at when the desk opens it")
+            return
+        if not file.is_dir():  # each run of a rehearsal makes a journal of its own in a folder
+            refuse_other_files(place)
+        folder = _existing(file.parent)
+        free = shutil.disk_usage(folder).free
+        verdict = OK if free > JOURNAL_LIMITS.reserve_bytes else FAILED
+        said = f"{free // _MEGABYTE:,} MB free at {folder}"
+        yield Check("disk", verdict, said, "" if verdict == OK else "make room first")
+
+    # -- at the broker ---------------------------------------------------------------------------
+
+    def _get(self, path: str, query: Mapping[str, str] | None = None) -> Any:
+        reply = self._session.get("read", path, query)
+        if not reply.is_good:
+            raise _Unanswered(self._why(path, reply))
+        return read_json(reply.text)
+
+    def _why(self, path: str, reply: Reply) -> str:
+        answer = answer_of("read", reply)
+        row = meaning_of(self._book.broker_words, answer)
+        return f"{path}: {answer.status} {answer.message[:80]} ({row.code}: {row.because})"
+
+    def _facts(self) -> AccountFacts:
+        facts = read_account(self._get("/account"))
+        self.account_number = facts.number or ""
+        return facts
+
+    def _the_account(self) -> Iterator[Check]:
+        facts = self._facts()
+        number = self.account_number
+        yield self._number(facts)
+        if facts.is_blocked is None:
+            yield Check("account", WARNING, "it does not say whether it is blocked")
+        elif facts.is_blocked or (facts.status or "ACTIVE") != "ACTIVE":
+            state = "blocked" if facts.is_blocked else facts.status
+            yield Check("account", FAILED, f"{number} is {state}", "ask the broker why")
+        yield _money(facts)
+        if facts.unsaid:
+            said = ", ".join(facts.unsaid)
+            yield Check("account", WARNING, f"fields that it does not have any more: {said}")
+
+    def _number(self, facts: AccountFacts) -> Check:
+        number = facts.number or ""
+        wanted, profile = self._settings.account, self._settings.profile
+        if wanted and number != wanted:
+            return Check(
+                "account", FAILED, f"the keys are for {number or 'no account'}, not {wanted}",
+                "other keys, or another number in the config",
+            )  # fmt: skip
+        is_play_money = number.startswith(_PAPER_NUMBER)
+        if (profile == "paper" and not is_play_money) or (profile == "live" and is_play_money):
+            return Check(
+                "account", FAILED, f"{number or 'it'} is not an account for {profile}",
+                f"numbers of play money begin with {_PAPER_NUMBER}",
+            )  # fmt: skip
+        return Check("account", OK, f"{number} for {profile}")
+
+    def _time(self) -> Iterator[Check]:
+        before_ns = self._clock.now_ns()
+        there_ns = instant_of(row_of(self._get("/clock")), "timestamp")
+        if self._account.is_exchange_time:
+            yield Check("clock", OK, f"the exchange's own: {to_datetime(there_ns):%F %T} UTC")
+            return
+        # It was told somewhere between question and answer, and an answer may be slow.
+        nearest_ns = min(max(there_ns, before_ns), self._clock.now_ns())
+        offset_s = (there_ns - nearest_ns) / NS_PER_S
+        most_s = self._book.broker_words.requests.most_clock_offset_s
+        verdict = OK if abs(offset_s) <= most_s else FAILED
+        yield Check(
+            "clock", verdict, f"the broker's is {offset_s:+.2f} s from ours, {most_s:g} s may be",
+            "" if verdict == OK else "set this machine's clock (chrony, ntpd)",
+        )  # fmt: skip
+
+    def _calendar(self) -> Iterator[Check]:
+        ours = ExchangeCalendar()
+        there_ns = instant_of(row_of(self._get("/clock")), "timestamp")
+        sessions = []
+        at_ns = there_ns
+        for _ in range(_SESSIONS_COMPARED):
+            session = ours.next_session(at_ns)
+            sessions.append(session)
+            at_ns = session.open_ns
+        first, last = sessions[0].date, sessions[-1].date
+        rows = rows_of(self._get("/calendar", {"start": first, "end": last}), "the calendar")
+        theirs = {text_of(row, "date"): _hours(row) for row in rows}
+        here = {
+            each.date: (
+                clock_text(each.open_time_s),
+                f"{exchange_datetime(each.close_ns):%H:%M}",
+            )
+            for each in sessions
+        }
+        for day in sorted(here.keys() | theirs.keys()):
+            if here.get(day) != theirs.get(day):
+                yield Check(
+                    "calendar", FAILED,
+                    f"{day}: {_said(here.get(day))} here, {_said(theirs.get(day))} at the broker",
+                    "a newer exchange-calendars knows closures announced late",
+                )  # fmt: skip
+                return
+        yield Check("calendar", OK, f"the same from {first} to {last}")
+
+    def _asset(self, symbol: str) -> Iterator[Check]:
+        row = row_of(self._get(f"/assets/{symbol}"))
+        name = f"asset {symbol}"
+        if row.get("status") != "active" or row.get("tradable") is not True:
+            yield Check(name, FAILED, f"it is {row.get('status')}, tradable: {row.get('tradable')}")
+        elif row.get("fractionable") is not True:
+            yield Check(
+                name, WARNING, "it trades in whole shares only",
+                "the sizing rules that round to parts of a share will be refused",
+            )  # fmt: skip
+        else:
+            yield Check(name, OK, "active, tradable, in parts of a share")
+
+    def _shapes(self) -> Iterator[Check]:
+        """Whether what the broker has can be read; an account that is new has little of it."""
+        readers: dict[str, tuple[str, Callable[[Row], object], dict[str, str]]] = {
+            "orders": ("/orders", read_order, {"status": "all", "limit": "50"}),
+            "positions": ("/positions", read_position, {}),
+            "executions": ("/account/activities/FILL", read_execution, {"page_size": "50"}),
+        }
+        read: list[str] = []
+        for name, (path, reader, query) in readers.items():
+            rows = rows_of(self._get(path, query), name)
+            for row in rows:
+                reader(row)
+            read.append(f"{len(rows)} {name}")
+        yield Check("shapes", OK, f"read: {', '.join(read)}")
+
+
+def refuse_failed(found: Iterable[Check], what: str) -> None:
+    """Let nothing go on after a check that failed.
+
+    Raises:
+        SettingsError: one did; every one is named.
+    """
+    failed = [check for check in found if check.verdict == FAILED]
+    if failed:
+        said = "; ".join(f"{check.name}: {check.said}" for check in failed)
+        raise SettingsError(f"{what}: {said}; `mqd doctor` tells it all")
+
+
+class _Unanswered(MqdError):
+    """The broker did not say what was asked."""
+
+
+def _existing(folder: Path) -> Path:
+    while not folder.exists():
+        folder = folder.parent
+    return folder
+
+
+def _money(facts: AccountFacts) -> Check:
+    if facts.cash_usd is None:
+        return Check("cash", WARNING, "the account does not say it", "cash cannot be compared")
+    return Check("cash", OK, f"{facts.cash_usd:,.2f} {facts.currency or 'USD'}")
+
+
+def _hours(row: Row) -> tuple[str, str]:
+    date.fromisoformat(text_of(row, "date"))
+    return text_of(row, "open"), text_of(row, "close")
+
+
+def _said(hours: tuple[str, str] | None) -> str:
+    return "closed" if hours is None else f"{hours[0]} to {hours[1]} {EXCHANGE_ZONE.key}"

@@ -1,0 +1,126 @@
+"""Pauses, threads and questions: the parts that both streams are made of."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+
+import pytest
+
+from mqd.streams.backoff import Backoff
+from mqd.streams.connection import Connection
+from mqd.streams.refusals import ConnectionDropped, NotPermitted
+from mqd.streams.thread import StreamThread, away
+
+
+@pytest.mark.case(66)
+def test_pauses_double_up_to_the_longest_and_start_again_after_a_success() -> None:
+    pauses = Backoff(1.0, 5.0, lambda: 1.0)
+    assert [pauses.pause_s() for _ in range(5)] == [1.0, 2.0, 4.0, 5.0, 5.0]
+    pauses.reset()
+    assert pauses.pause_s() == 1.0
+    assert pauses.longest_pause_s() == 5.0
+    assert pauses.pause_s() == 5.0
+
+
+@pytest.mark.case(66)
+def test_chance_takes_away_half_at_the_most() -> None:
+    assert Backoff(1.0, 5.0, lambda: 0.0).pause_s() == 0.5
+    assert Backoff(1.0, 5.0, lambda: 0.5).pause_s() == 0.75
+    assert Backoff(8.0, 5.0, lambda: 1.0).pause_s() == 5.0
+
+
+def test_an_error_that_ends_a_thread_is_kept_and_told() -> None:
+    told: list[BaseException] = []
+
+    async def breaks() -> None:
+        raise ZeroDivisionError("why")
+
+    thread = StreamThread("t", breaks, told.append)
+    thread.start()
+    assert thread.stop(5)
+    assert isinstance(thread.failure, ZeroDivisionError)
+    assert told == [thread.failure]
+
+
+def test_a_question_is_answered_or_its_error_raised_where_it_was_asked() -> None:
+    async def ask() -> tuple[int, str]:
+        found = await away(lambda: 7)
+        with pytest.raises(ZeroDivisionError):
+            await away(lambda: 1 // 0)
+        return found, threading.current_thread().name
+
+    assert asyncio.run(ask()) == (7, "MainThread")
+
+
+def test_nobody_waits_at_the_end_for_a_question_without_an_answer() -> None:
+    async def ask() -> None:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await away(lambda: time.sleep(1.0))
+
+    started = time.monotonic()
+    asyncio.run(ask())
+    assert time.monotonic() - started < 0.5
+
+
+class Scripted:
+    """A wire and its listener; each connection ends with the next error of the script."""
+
+    def __init__(self, *ends: Exception) -> None:
+        self.ends = list(ends)
+        self.said: list[str] = []
+        self.fails_when_looked: Exception | None = None
+
+    async def open(self) -> None:
+        if not self.ends:
+            await asyncio.Event().wait()
+        raise self.ends.pop(0)
+
+    async def receive(self) -> bytes:
+        raise AssertionError
+
+    async def close(self) -> None:
+        self.said.append("closed")
+
+    async def lost(self) -> None:
+        self.said.append("lost")
+
+    async def listening(self) -> None:
+        self.said.append("listening")
+
+    async def heard(self, _frame: object) -> None: ...
+
+    async def looked(self) -> None:
+        if self.fails_when_looked is not None:
+            raise self.fails_when_looked
+
+    async def locked_out(self, reason: str) -> None:
+        self.said.append(f"locked out: {reason}")
+
+    async def puzzled(self, reason: str) -> None:
+        self.said.append(reason)
+
+
+def run(script: Scripted) -> list[str]:
+    async def go() -> None:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.5):
+                await Connection(script, script, Backoff(0.01, 0.05, lambda: 0.5)).run()
+
+    asyncio.run(go())
+    return script.said
+
+
+def test_a_fault_of_our_own_is_told_and_the_stream_goes_on() -> None:
+    said = run(Scripted(KeyError("a bug"), ConnectionDropped("x"), NotPermitted("no")))
+    assert said == ["lost", "lost", "KeyError: 'a bug'", "closed", "lost", "closed", "lost", "no",
+                    "closed", "closed"]  # fmt: skip
+
+
+def test_a_fault_while_nobody_is_connected_is_told_once() -> None:
+    script = Scripted(*(ConnectionDropped("x") for _ in range(5)))
+    script.fails_when_looked = OSError("disk")
+    said = run(script)
+    assert said.count("OSError: disk") == 1
