@@ -1,4 +1,4 @@
-"""Executions: booked once, whatever the order's state; corrected later, and never edited."""
+"""Executions: booked once, whatever the order's state, and never edited."""
 
 from __future__ import annotations
 
@@ -20,14 +20,13 @@ from mqd.engine.positions import closing_qty
 from mqd.engine.state import DeskState
 from mqd.ground.errors import (
     BrokerEchoError,
-    ExecutionBustedError,
     MqdError,
     OverfillError,
     UnknownOrderError,
 )
-from mqd.model.event import ExecutionBusted, ExecutionCorrected, FeeCharged, OrderFilled
+from mqd.model.event import OrderFilled
 from mqd.model.fill import Execution
-from mqd.model.order import ENTRY, EXTERNAL, Order
+from mqd.model.order import EXTERNAL, Order
 from mqd.model.position import ZERO
 from mqd.model.snapshot import OrderReport
 
@@ -177,65 +176,6 @@ def _against(state: DeskState, event: OrderFilled) -> tuple[str, Decimal]:
         if is_ours and closing > 0:
             return position.strategy, closing
     return EXTERNAL, event.qty
-
-
-def on_bust(engine: Engine, state: DeskState, event: ExecutionBusted, step: Step) -> None:
-    """The broker takes an execution back."""
-    _correct(engine, state, event.execution_id, event, step)
-
-
-def on_correction(engine: Engine, state: DeskState, event: ExecutionCorrected, step: Step) -> None:
-    """The broker says that an execution was another one."""
-    _correct(engine, state, event.execution_id, event, step)
-
-
-def _correct(
-    engine: Engine,
-    state: DeskState,
-    execution_id: str,
-    event: ExecutionBusted | ExecutionCorrected,
-    step: Step,
-) -> None:
-    ledger = state.ledger
-    try:
-        if isinstance(event, ExecutionBusted):
-            booked = ledger.bust(execution_id, event.at_ns)
-        else:
-            booked = ledger.correct(
-                execution_id, event.new_execution_id, event.price, event.qty, event.at_ns
-            )
-    except MqdError as error:  # shares may be gone that are booked here: inferred, or still to come
-        state.desk.snapshot_is_due = True
-        raise_incident(engine, state, step, error, execution_id)
-        return
-    if booked is None:
-        return
-    known = ledger.executions[execution_id]
-    follow_booked(engine, state, (known.strategy, known.symbol), booked, step)
-    order = state.orders.get(known.client_order_id)
-    if order is not None:
-        was_empty = is_entry_without_fill(state, order)
-        order = order._replace(filled_qty=ledger.filled(order.client_order_id))
-        state.orders[order.client_order_id] = order
-        if order.role == ENTRY and order.state in engine.orders.terminal:
-            is_empty = is_entry_without_fill(state, order)
-            state.strategies[order.strategy].entries_today += was_empty - is_empty
-    state.desk.snapshot_is_due = True
-    what = "was taken back" if isinstance(event, ExecutionBusted) else "was corrected"
-    error_ = ExecutionBustedError(f"execution {execution_id} of {known.qty} {known.symbol} {what}")
-    raise_incident(engine, state, step, error_, execution_id)
-
-
-def on_fee(engine: Engine, state: DeskState, event: FeeCharged, step: Step) -> None:
-    """A fee that came late: the P&L follows, the order does not."""
-    try:
-        booked = state.ledger.charge(event.execution_id, event.fee_usd, event.at_ns)
-    except MqdError as error:
-        raise_incident(engine, state, step, error, event.execution_id)
-        return
-    if booked is not None:
-        known = state.ledger.executions[event.execution_id]
-        follow_booked(engine, state, (known.strategy, known.symbol), booked, step)
 
 
 def adopt(

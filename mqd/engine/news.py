@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from mqd.engine.afterthoughts import on_afterthought, take_fill
 from mqd.engine.core import Engine, Step, raise_incident
-from mqd.engine.fills import infer_fill, on_bust, on_correction, on_fee, on_fill, on_foreign_fill
+from mqd.engine.fills import infer_fill
 from mqd.engine.moves import NOT_SENT, PENDING_CANCEL, confirmed, heard_of, move_order
 from mqd.engine.state import DeskState
 from mqd.ground.errors import (
@@ -60,19 +61,11 @@ def on_broker_event(engine: Engine, state: DeskState, event: BrokerEvent, step: 
     state.news_since_ask += 1
     match event:
         case OrderFilled():
-            order = state.orders.get(event.client_order_id)
-            if order is None:
-                on_foreign_fill(engine, state, event, step)
-            else:
-                on_fill(engine, state, event, order, step)
+            take_fill(engine, state, event, step)
         case OrderReported():
             on_report(engine, state, event.report, step)
-        case ExecutionBusted():
-            on_bust(engine, state, event, step)
-        case ExecutionCorrected():
-            on_correction(engine, state, event, step)
-        case FeeCharged():
-            on_fee(engine, state, event, step)
+        case ExecutionBusted() | ExecutionCorrected() | FeeCharged():
+            on_afterthought(engine, state, event, step)
         case StreamLost() | StreamRestored() | BrokerLockedOut() | UnreadableReceived():
             _on_line(engine, state, event, step)
         case SnapshotFailed():

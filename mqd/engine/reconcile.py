@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from mqd.engine.afterthoughts import take_fill
 from mqd.engine.comparison import (
     KINDS,
     LOST_ORDER,
@@ -20,7 +21,7 @@ from mqd.engine.comparison import (
     looks_at,
 )
 from mqd.engine.core import Engine, Step, raise_incident
-from mqd.engine.fills import adopt, on_fill
+from mqd.engine.fills import adopt
 from mqd.engine.ledger import EXACT
 from mqd.engine.news import on_report
 from mqd.engine.state import DeskState
@@ -101,7 +102,7 @@ def _take_executions(engine: Engine, state: DeskState, snapshot: SnapshotTaken, 
     for item in snapshot.executions:
         order_id = item.client_order_id or by_broker_id.get(item.broker_order_id, "")
         if order_id in state.orders and item.execution_id not in state.ledger.executions:
-            on_fill(engine, state, _as_fill(item, order_id), state.orders[order_id], step)
+            take_fill(engine, state, _as_fill(item, order_id), step)
 
 
 def _as_fill(item: ReportedExecution, order_id: str) -> OrderFilled:

@@ -13,7 +13,10 @@ from decimal import Decimal
 
 from mqd.engine.ledger import Ledger
 from mqd.ground.canonical import digest, encode
+from mqd.model.event import ExecutionBusted, ExecutionCorrected, FeeCharged
 from mqd.model.order import Order
+
+Afterthought = ExecutionBusted | ExecutionCorrected | FeeCharged
 
 
 @dataclass(slots=True)
@@ -145,6 +148,8 @@ class DeskState:
     refused_start: tuple[str, ...] = ()
     accounted: frozenset[str] = frozenset()
     drift_looks: dict[str, tuple[Decimal, Decimal, int]] = field(default_factory=dict)
+    afterthoughts: dict[str, tuple[Afterthought, ...]] = field(default_factory=dict)
+    """By execution: what was said of one that is not booked yet."""
 
     def symbol(self, name: str) -> SymbolFacts:
         """The facts of a symbol, made on first sight."""
@@ -171,6 +176,7 @@ class DeskState:
             paged=set(self.paged),
             sent_content=dict(self.sent_content),
             drift_looks=dict(self.drift_looks),
+            afterthoughts=dict(self.afterthoughts),
             streams_down=set(self.streams_down),
         )
 
@@ -198,6 +204,7 @@ class DeskState:
                     self.refused_start,
                     sorted(self.accounted),
                     [[name, *seen] for name, seen in sorted(self.drift_looks.items())],
+                    sorted(self.afterthoughts.items()),
                 ],
             }
         )

@@ -41,7 +41,7 @@ EVENTS: dict[str, type[Any]] = {
 }
 
 
-RECORD_VERSION = 3
+RECORD_VERSION = 4
 """The form in which events and outcomes are written; records of the forms before it are read."""
 
 

@@ -15,6 +15,8 @@ from mqd.model.command import Command
 from mqd.model.event import BrokerEvent, OrderCancelled, OrderExpired, OrderFilled
 from mqd.model.journaled import RECORD_VERSION
 
+_LATER = {"Decision": 11, "SubmitOrder": 7, "CancelOrder": 2, "Trade": 10}
+
 # By form: the records that are compared, and how many of their fields, name not counted.
 _SAID: dict[int, dict[str, int]] = {
     1: {
@@ -23,12 +25,8 @@ _SAID: dict[int, dict[str, int]] = {
         "CancelOrder": 2,  # when, client order id; its reason may be told otherwise now
         "Trade": 9,  # everything but the rules' digest
     },
-    2: {  # it asked the broker less often, and told of fewer differences
-        "Decision": 11,
-        "SubmitOrder": 7,
-        "CancelOrder": 2,
-        "Trade": 10,
-    },
+    2: _LATER,  # it asked the broker less often, and told of fewer differences
+    3: _LATER,  # a fee that overtook its execution was an incident
 }
 
 

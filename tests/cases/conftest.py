@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from mqd.brokers.books import CANCELED, EXPIRED, Books
+from mqd.brokers.books import CANCELED, EXPIRED, ZERO, Books
 from mqd.engine.core import Engine
 from mqd.engine.state import DeskState
 from mqd.ground.times import NS_PER_MINUTE, NS_PER_S
@@ -119,6 +119,13 @@ class ScriptedBroker:
         booked = self.books.end(order_id, CANCELED)
         assert booked is not None
         return OrderCancelled(self.now_ns, order_id, booked.filled_qty)
+
+    def undoes(self, order_id: str, qty: str | int | Decimal) -> None:
+        """Undo what an order traded; the news of it is not told."""
+        self.books.move("SPY", Decimal(qty).copy_negate(), Decimal("99.5"), ZERO)
+        self.books.executions.clear()
+        booked = self.books.orders[order_id]
+        booked.filled_qty = booked.filled_usd = ZERO
 
     def expires(self, order_id: str) -> OrderExpired:
         """Let a working order's time run out; the news of it is returned, not told."""

@@ -145,7 +145,7 @@ def test_case_068_a_fill_on_which_the_process_failed_is_booked_by_the_next_one(s
     def fails(*_):
         raise ZeroDivisionError
 
-    monkeypatch.setattr("mqd.engine.news.on_fill", fails)
+    monkeypatch.setattr("mqd.engine.afterthoughts.on_fill", fails)
     with pytest.raises(ZeroDivisionError):
         scene.hear(filled)
     monkeypatch.undo()

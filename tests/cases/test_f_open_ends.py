@@ -20,14 +20,6 @@ def snapshots(scene):
     return len(scene.broker.asked(TakeSnapshot))
 
 
-def takes_back_shares(scene, order_id, qty):
-    """The broker undoes what an order traded, in its own books only."""
-    books = scene.broker.books
-    books.move("SPY", Decimal(qty).copy_negate(), Decimal("99.5"), ZERO)
-    books.executions.clear()
-    books.orders[order_id].filled_qty = books.orders[order_id].filled_usd = ZERO
-
-
 def manual(scene, side, qty):
     """Another hand trades at the broker; the news of it is returned, not told."""
     books, now_ns = scene.broker.books, scene.broker.now_ns
@@ -138,7 +130,7 @@ def test_case_033_a_bust_of_what_was_only_inferred_makes_the_desk_compare_at_onc
     filled = scene.broker.fills(entry_id)  # and nobody tells
     scene.hear(scene.broker.report(entry_id))
     assert scene.held() == WHOLE
-    takes_back_shares(scene, entry_id, WHOLE)
+    scene.broker.undoes(entry_id, WHOLE)
     scene.hear(ExecutionBusted(scene.broker.now_ns, filled.execution_id))
     assert scene.incidents()[0] == "ExecutionConflictError"
     assert not scene.state.desk.is_in_step
@@ -165,7 +157,7 @@ def test_case_040_an_end_ends_the_order_even_when_it_tells_of_less_than_is_booke
     entry_id = scene.entry()
     filled = scene.broker.fills(entry_id, "3")  # and nobody tells
     scene.hear(scene.broker.report(entry_id))
-    takes_back_shares(scene, entry_id, 3)
+    scene.broker.undoes(entry_id, 3)
     scene.broker.answers(
         CancelOrder, lambda broker, command: broker.books.end(command.client_order_id, CANCELED)
     )

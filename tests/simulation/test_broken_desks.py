@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+import mqd.engine.afterthoughts
 import mqd.engine.core
 import mqd.engine.fills
 import mqd.engine.gate
@@ -22,7 +23,7 @@ from mqd.engine.core import Engine
 from mqd.engine.ledger import Ledger
 from mqd.engine.state import DeskState
 from mqd.model.command import SubmitOrder
-from mqd.model.event import SnapshotFailed, SnapshotTaken
+from mqd.model.event import ExecutionBusted, SnapshotFailed, SnapshotTaken
 
 SEED = 11
 MOST_DAYS = 200
@@ -118,8 +119,7 @@ def throws_late_fills_away(patch: pytest.MonkeyPatch) -> None:
         if order.state not in engine.orders.terminal:
             on_fill(engine, state, event, order, step)
 
-    for module in (mqd.engine.news, mqd.engine.reconcile):
-        patch.setattr(module, "on_fill", picky)
+    patch.setattr(mqd.engine.afterthoughts, "on_fill", picky)
 
 
 def takes_a_wish_to_cancel_for_the_deed(patch: pytest.MonkeyPatch) -> None:
@@ -133,7 +133,13 @@ def takes_a_wish_to_cancel_for_the_deed(patch: pytest.MonkeyPatch) -> None:
 
 
 def ignores_what_the_broker_takes_back(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(mqd.engine.news, "on_bust", lambda *_: None)
+    on_afterthought = mqd.engine.afterthoughts.on_afterthought
+
+    def deaf(engine: Engine, state: DeskState, event: Any, step: Any) -> None:
+        if not isinstance(event, ExecutionBusted):
+            on_afterthought(engine, state, event, step)
+
+    patch.setattr(mqd.engine.news, "on_afterthought", deaf)
 
 
 def counts_its_losses_as_profit(patch: pytest.MonkeyPatch) -> None:
@@ -168,7 +174,7 @@ def fails_with_an_error_that_nobody_foresaw(patch: pytest.MonkeyPatch) -> None:
     def clumsy(*_: Any) -> None:
         raise TypeError("an operand of another kind")
 
-    patch.setattr(mqd.engine.news, "on_bust", clumsy)
+    patch.setattr(mqd.engine.news, "on_afterthought", clumsy)
 
 
 BROKEN = [

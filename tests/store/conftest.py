@@ -193,17 +193,13 @@ def version_1(path: Path, rows: int | None = None) -> Path:
     What is in the file came out of that version's own database: the statements of its tables
     and triggers, its rule book, and 248 rows of a sample session with one finished trade.
     """
-    return _of_version(path, "version_1", rows)
+    return of_version(path, 1, rows)
 
 
-def version_2(path: Path, rows: int | None = None) -> Path:
-    """The same of the second version: 269 rows, with one finished trade."""
-    return _of_version(path, "version_2", rows)
-
-
-def _of_version(path: Path, name: str, rows: int | None) -> Path:
+def of_version(path: Path, version: int, rows: int | None = None) -> Path:
+    """The same of another version; every one has one finished trade."""
     connection = sqlite3.connect(path)
-    for line in (JOURNALS / f"{name}.jsonl").read_text(encoding="utf-8").splitlines():
+    for line in (JOURNALS / f"version_{version}.jsonl").read_text(encoding="utf-8").splitlines():
         item = json.loads(line)
         if "statement" in item:
             connection.execute(item["statement"])

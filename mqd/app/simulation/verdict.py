@@ -30,7 +30,6 @@ _NEVER = frozenset(
         "InvariantViolatedError",
         "InvalidTransitionError",
         "BrokerEchoError",
-        "OverfillError",
         "MalformedExecutionError",
         "UnknownBrokerWordError",
         "OrphanedPositionError",
@@ -75,12 +74,25 @@ def broken_by(incident: IncidentRaised, broker: FaultyBroker) -> str | None:
     what = f"{incident.error}: {incident.message}"
     if incident.error in _NEVER:
         return what
+    if incident.error == "OverfillError" and not _was_changed(incident.subject, broker):
+        return what
     other_hands = any(broker.dice.happened[fault] for fault in _HANDS)
     if incident.error in _BY_OTHER_HANDS and not other_hands:
         return f"{what}; nobody else touched the account"
     if incident.error == "UnknownOrderError" and not incident.subject.startswith(MANUAL):
         return f"{what}; the desk sent it"
     return None
+
+
+def _was_changed(order_id: str, broker: FaultyBroker) -> bool:
+    """Whether the broker changed an execution of this order: then it may trade those shares anew,
+    and be heard of before the change is.
+    """
+    booked = broker.world.books.orders.get(order_id)
+    return booked is not None and any(
+        execution_id.startswith(f"{booked.broker_order_id}-")
+        for execution_id in broker.world.changed
+    )
 
 
 def differences(engine: Engine, state: DeskState, broker: FaultyBroker) -> Iterator[str]:
@@ -138,7 +150,8 @@ def _taken_back(state: DeskState, broker: FaultyBroker) -> Iterator[str]:
     of = {item.of for item in state.ledger.executions.values() if item.kind in {BUST, CORRECTION}}
     true = broker.world.own_executions()
     for execution_id in sorted(broker.world.changed - true.keys() - of):
-        yield f"execution {execution_id} was taken back, and the desk still counts it"
+        if execution_id in state.ledger.executions:  # else it died with the process that heard it
+            yield f"execution {execution_id} was taken back, and the desk still counts it"
 
 
 def _orders(engine: Engine, state: DeskState, broker: FaultyBroker) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""A journal of the version before this one: readable, replayed, and gone on with."""
+"""Journals of the versions after the first: readable, replayed, and gone on with."""
 
 from __future__ import annotations
 
@@ -18,35 +18,43 @@ from mqd.store.rows import ROW_VERSION
 from mqd.store.verify import verify
 
 ROOT = Path(__file__).parents[2]
-ROWS = 269
-HEAD = "809415994a35c76313022de78941881e528f967924a7a571faefd38cc3e6f404"
+ROWS = {2: 269, 3: 263}
+HEADS = {
+    2: "809415994a35c76313022de78941881e528f967924a7a571faefd38cc3e6f404",
+    3: "3f261c1d907262414f3587273108040868a52ac74b0d1fc31334762df3f7e002",
+}
 ROWS_IN_POSITION = 200
 
+each_version = pytest.mark.parametrize("version", sorted(ROWS))
 
-@pytest.mark.parametrize("rows", [ROWS, ROWS_IN_POSITION], ids=["flat", "with shares held"])
-def test_a_desk_goes_on_from_it(facts, path, clock, rows):
-    facts.version_2(path, rows)
+
+@each_version
+@pytest.mark.parametrize("is_flat", [True, False], ids=["flat", "with shares held"])
+def test_a_desk_goes_on_from_it(facts, path, clock, version, is_flat):
+    rows = ROWS[version] if is_flat else ROWS_IN_POSITION
+    facts.of_version(path, version, rows)
     plan = RunPlan(load_rules(ROOT / "rules"), (), Settings(), str(path), most_sessions=1)
     run = DeskRun(plan, SystemClock())
     assert run.is_restart
-    assert bool(run.desk.state.ledger.positions.open_positions()) == (rows == ROWS_IN_POSITION)
+    assert bool(run.desk.state.ledger.positions.open_positions()) != is_flat
     run.run()
     with open_journal(str(path), clock, write=False) as journal:
         assert verify(journal).ok
         versions = [row.version for row in journal.rows()]
-        assert versions == [2] * rows + [ROW_VERSION] * (len(versions) - rows)
+        assert versions == [version] * rows + [ROW_VERSION] * (len(versions) - rows)
         *_, last = replay(journal)
         assert last.state.hash() == run.desk.state.hash()
 
 
-def test_its_rows_and_rules_are_whole(facts, path, clock):
-    with open_journal(str(facts.version_2(path)), clock, write=False) as journal:
-        assert verify(journal, HEAD).rows == ROWS
-        assert {row.version for row in journal.rows()} == {2}
+@each_version
+def test_its_rows_and_rules_are_whole(facts, path, clock, version):
+    with open_journal(str(facts.of_version(path, version)), clock, write=False) as journal:
+        assert verify(journal, HEADS[version]).rows == ROWS[version]
+        assert {row.version for row in journal.rows()} == {version}
         for found in replay(journal):
             kinds = found.engine.book.rules.reconciliation
             assert kinds.difference("lost_order").do == "halt"
-            assert not kinds.looks_again
+            assert bool(kinds.looks_again) == (version > 2)
 
 
 ASKED = '[["LookUpOrder",1,"mqd-1"],["CancelOrder",1,"mqd-1","TTL"]]'
