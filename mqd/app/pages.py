@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,14 +11,25 @@ from mqd.brokers.simulated import SimulationSettings
 from mqd.engine.state import DeskState
 from mqd.feeds.calendar import exchange_time_text
 from mqd.ground.errors import SettingsError
-from mqd.model.decision import ENTER, EXIT, Decision, Outcome
+from mqd.model.decision import (
+    ENTER,
+    EXIT,
+    BarSetAside,
+    Decision,
+    DeskStateChanged,
+    Outcome,
+    WatchActed,
+)
 from mqd.model.event import BarClosed, Event
 from mqd.model.order import Order
 from mqd.publish.beside import Beside, Command
 from mqd.publish.cases import read_cases
+from mqd.publish.controls import FILE as CONTROLS_FILE
+from mqd.publish.controls import Controls, Fired, read_controls
 from mqd.publish.deviations import FILE, Deviation, read_deviations
 from mqd.publish.example import Example, Moment
 from mqd.publish.exercised import exercised_rules
+from mqd.publish.tables import DecisionTable
 from mqd.publish.why import explain_decision
 from mqd.rules.book import RuleBook
 from mqd.rules.compile.book import CompiledBook, compile_book
@@ -41,6 +53,7 @@ def beside_the_rules(book: RuleBook, out: Path, commands: tuple[Command, ...] = 
         commands=commands,
         tests=tests,
         cases=read_cases(folder, tests),
+        controls=controls(book, out),
         deviations=_deviations(book, out),
     )
 
@@ -58,6 +71,48 @@ def worked_examples(book: RuleBook) -> dict[str, Example]:
         if example is not None:
             found[compiled.rules.id] = example
     return found
+
+
+def controls(book: RuleBook, out: Path) -> Controls:
+    """The controls of the documents folder, and which of their rules came true in the samples.
+
+    Raises:
+        SettingsError: their file cannot be read, or names what is not there.
+    """
+    sections = read_controls(out / CONTROLS_FILE, book)
+    if not sections or not any(strategy.runs for strategy in book.strategies):
+        return Controls(sections, {})
+    counter = _Counter(compile_book(book))
+    run_backtest(book, (), SimulationSettings(), (counter,))
+    return Controls(sections, counter.fired)
+
+
+class _Counter:
+    """Counts what came true: conditions, protections, checks, rows of machines and of watches."""
+
+    def __init__(self, book: CompiledBook) -> None:
+        self.fired: dict[str, Fired] = {}
+        self._table = DecisionTable(book)
+
+    def saw(self, event: Event, outcome: Outcome, state: DeskState) -> None:
+        """Count one event's."""
+        for decision in outcome.decisions:
+            self._count(self._table.blocking(decision), event.at_ns)
+        self._count((moved.rule for moved in outcome.transitions), event.at_ns)
+        for note in outcome.notes:
+            match note:
+                case BarSetAside():
+                    self._count(note.codes, event.at_ns)
+                case DeskStateChanged():
+                    self._count((note.rule,), event.at_ns)
+                case WatchActed():
+                    self._count((note.code,), event.at_ns)
+
+    def _count(self, codes: Iterable[str], at_ns: int) -> None:
+        last = exchange_time_text(at_ns)
+        for code in codes:
+            before = self.fired.get(code)
+            self.fired[code] = Fired(before.times + 1 if before else 1, last)
 
 
 def _deviations(book: RuleBook, out: Path) -> tuple[Deviation, ...]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mqd.publish.cases import Section
+from mqd.publish.controls import NO_CONTROLS, Controls
 from mqd.publish.deviations import Deviation
 from mqd.publish.evidence import EvidenceRecord
 from mqd.publish.example import Example
@@ -43,7 +44,8 @@ class Beside:
     """Everything that is shown beside the rules; what is missing here is missing on the pages.
 
     `examples` are by strategy; `tests` are the names of the tests that exercise a rule, by the
-    rule's id, `cases` what an execution desk meets and how it is tested. `proofs` are the figures
+    rule's id, `cases` what an execution desk meets and how it is tested, `controls` what
+    a desk with real money needs and what this one has of it. `proofs` are the figures
     of what tried the desk as a whole, by its key. `home` is the folder whose records of evidence
     and figures count; without it, the folder that pages are written to.
     """
@@ -53,6 +55,7 @@ class Beside:
     commands: tuple[Command, ...] = ()
     tests: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     cases: tuple[Section, ...] = ()
+    controls: Controls = NO_CONTROLS
     deviations: tuple[Deviation, ...] = ()
     evidence: tuple[EvidenceRecord, ...] = ()
     proofs: Mapping[str, Recorded] = field(default_factory=dict)

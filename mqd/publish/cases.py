@@ -8,16 +8,14 @@ numbers of its cases (`@pytest.mark.case(64)`).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cache
 from itertools import chain
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from mqd.ground.errors import SettingsError
+from mqd.publish.beside_files import fields, pairs, text, texts, tree
 from mqd.publish.exercised import marked_tests
-from mqd.rules.load import load_text
-from mqd.rules.problems import Problems
-from mqd.rules.tree import Mapping, Node, Scalar
+from mqd.rules.tree import Scalar
 
 FOLDER: Final = "cases"
 FILE: Final = "cases.yaml"
@@ -88,11 +86,11 @@ def _sections(
     rules: dict[str, list[str]],
     reasons: dict[int, tuple[str, Scalar]],
 ) -> Iterator[Section]:
-    for letter, section in _pairs(_tree(path), path):
-        title, cases = _fields(section, ("title", "cases"), letter, path)
+    for letter, section in pairs(tree(path), path):
+        title, cases = fields(section, ("title", "cases"), letter, path)
         made = []
-        for key, node in _pairs(cases, path):
-            given, outcome = _texts(node, ("given", "outcome"), key, path)
+        for key, node in pairs(cases, path):
+            given, outcome = texts(node, ("given", "outcome"), key, path)
             number = _number(key, path)
             tests = tuple(sorted(set(found.get(number, ()))))
             exercised = sorted({rule for test in tests for rule in rules.get(test, ())})
@@ -101,56 +99,14 @@ def _sections(
             made.append(
                 Case(number, given, outcome, key.place.line, tuple(exercised), tests, left_out)
             )
-        yield Section(letter.text, _text(title, letter, path), tuple(made))
+        yield Section(letter.text, text(title, letter, path), tuple(made))
 
 
 def _reasons(path: Path) -> Iterator[tuple[Scalar, str]]:
     if path.is_file():
-        for key, node in _pairs(_tree(path), path):
+        for key, node in pairs(tree(path), path):
             _number(key, path)
-            yield key, _text(node, key, path)
-
-
-def _tree(path: Path) -> Node:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"cannot read {path}: {error}") from error
-    return _parsed(text, path.name)
-
-
-@cache
-def _parsed(text: str, file: str) -> Node:
-    """The text as a tree; kept, as the cases stay while the rules are edited."""
-    problems = Problems()
-    tree = load_text(text, file, problems)
-    first = next(iter(problems.sorted({file: text})), None)
-    if tree is None or first is not None:
-        raise SettingsError(first.to_text() if first else f"{file}: nothing in it")
-    return tree
-
-
-def _pairs(node: Node, path: Path) -> tuple[tuple[Scalar, Node], ...]:
-    if not isinstance(node, Mapping):
-        raise SettingsError(f"{path.name}:{node.place.line}: expected keys with values")
-    return node.pairs
-
-
-def _fields(node: Node, names: tuple[str, ...], key: Scalar, path: Path) -> tuple[Node, ...]:
-    pairs = {name.text: value for name, value in _pairs(node, path)}
-    if pairs.keys() != set(names):
-        raise SettingsError(f"{path.name}:{key.place.line}: {key.text} needs {', '.join(names)}")
-    return tuple(pairs[name] for name in names)
-
-
-def _texts(node: Node, names: tuple[str, ...], key: Scalar, path: Path) -> tuple[str, ...]:
-    return tuple(_text(value, key, path) for value in _fields(node, names, key, path))
-
-
-def _text(node: Node, key: Scalar, path: Path) -> str:
-    if not isinstance(node, Scalar) or not node.text.strip():
-        raise SettingsError(f"{path.name}:{key.place.line}: {key.text} needs a sentence")
-    return node.text
+            yield key, text(node, key, path)
 
 
 def _number(key: Scalar, path: Path) -> int:

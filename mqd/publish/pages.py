@@ -23,6 +23,7 @@ from mqd.rules.book import RuleBook
 INVARIANTS: Final = "EXECUTION_INVARIANTS.md"
 LIMITS: Final = "limits.md"
 COMMAND_LINE: Final = "command-line.md"
+CONTROLS: Final = "controls.md"
 DEVIATIONS: Final = "deviations.md"
 STRATEGIES: Final = "strategies"
 STYLE: Final = "tables.css"
@@ -108,6 +109,8 @@ def _page_names(beside: Beside) -> Iterator[str]:
     yield from _ALWAYS
     if beside.commands:
         yield COMMAND_LINE
+    if beside.controls.sections:
+        yield CONTROLS
     if beside.deviations:
         yield DEVIATIONS
     if beside.tests:
