@@ -1,4 +1,4 @@
-"""What a session asked of the broker, beside what asking after each order would have cost."""
+"""What a session asked of the broker, beside what a desk without streams would have asked."""
 
 from __future__ import annotations
 
@@ -12,21 +12,23 @@ from mqd.model.event import BarClosed, Event
 from mqd.publish.figures import counts_text
 from mqd.publish.summary import ranked
 
-STATUS_KINDS = frozenset({"look_up"})
-"""The calls that ask what became of one order; a desk that polls makes others in their place."""
+STANDING_KINDS = frozenset({"account", "fills", "look_up", "orders", "positions"})
+"""The calls that ask how things stand; a desk that polls makes others in their place."""
+_EACH_CYCLE = 2
+"""Without streams: the account, and what is held of the bar's symbol, before each decision."""
 
 
 class ApiCalls(NamedTuple):
     """Calls by kind, and over how many cycles (one a bar) they were made.
 
-    `busiest_minute` is the most in any 60 seconds; `status_questions` is how many calls it takes
+    `busiest_minute` is the most in any 60 seconds; `order_questions` is how many calls it takes
     to ask once in each cycle after each order that was at work in it.
     """
 
     by_kind: Mapping[str, int]
     busiest_minute: int
     cycles: int
-    status_questions: int
+    order_questions: int
 
     @property
     def total(self) -> int:
@@ -40,13 +42,13 @@ class ApiCalls(NamedTuple):
 
     @property
     def total_by_polling(self) -> int:
-        """The calls of a desk that does the same and asks after each order in each cycle.
+        """The calls of a desk that does the same and hears nothing by itself.
 
-        It compares itself with the broker as often as this desk, so those calls stand on both
-        sides: they make the difference smaller.
+        In each cycle it asks after the account, the position in the bar's symbol and each order
+        at work. It has no need of comparisons, so this desk's stand on one side only.
         """
-        other = sum(count for kind, count in self.by_kind.items() if kind not in STATUS_KINDS)
-        return other + self.status_questions
+        other = sum(count for kind, count in self.by_kind.items() if kind not in STANDING_KINDS)
+        return other + _EACH_CYCLE * self.cycles + self.order_questions
 
     @property
     def reduction_pct(self) -> float | None:
@@ -90,7 +92,7 @@ class CycleWatch:
         self._at_work: set[str] = set()
 
     @property
-    def status_questions(self) -> int:
+    def order_questions(self) -> int:
         """The orders of every cycle, the one under way included."""
         return self._questions + len(self._at_work)
 
@@ -110,4 +112,4 @@ class CycleWatch:
 
     def with_calls(self, by_kind: Mapping[str, int], busiest_minute: int) -> ApiCalls:
         """The cycles so far with the calls that the adapter counted in them."""
-        return ApiCalls(dict(by_kind), busiest_minute, self.cycles, self.status_questions)
+        return ApiCalls(dict(by_kind), busiest_minute, self.cycles, self.order_questions)

@@ -10,7 +10,8 @@ from mqd.app.pages import controls
 from mqd.ground.errors import SettingsError
 from mqd.publish.beside import Beside
 from mqd.publish.controls import Controls, Fired, read_controls
-from mqd.publish.pages import read_sources, render_pages
+from mqd.publish.pages import render_pages
+from mqd.publish.rulefiles import read_sources
 from mqd.rules.book import RuleBook
 from mqd.rules.validate import load_rules
 
