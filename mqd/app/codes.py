@@ -39,9 +39,12 @@ FEED_CODES: dict[str, tuple[ModuleType, str]] = {
 BROKER_CODES: dict[str, tuple[ModuleType, str]] = {
     simulated.MARKET_CLOSED: (simulated, "The order came outside the regular session."),
     simulated.UNSUPPORTED_ORDER: (
-        simulated, "The simulated broker takes market day orders only.",
+        simulated, "The simulated broker takes market orders and stops, for the day.",
     ),
     simulated.TOO_MANY_ORDERS: (simulated, "More orders work than the simulated broker takes."),
+    simulated.WRONG_SIDE: (
+        simulated, "The price of a stop is not below the last one; it would trade at once.",
+    ),
     simulated.INSUFFICIENT_QTY: (
         simulated, "More was to be sold than is held; there is no selling short.",
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from mqd.app.kill_file import KillFile
@@ -23,11 +23,13 @@ def interruptions_of(
     clock: Clock,
     kill_file: Path | None,
     halt_wanted: Callable[[], bool],
+    more: Iterable[Source] = (),
 ) -> Interruptions:
     """Everything that may break in; `halt_wanted` tells, once, that a signal asked for a halt."""
     sources: list[Source] = [
         lambda: _disk_full(journal, desk, clock),
         lambda: requested(journal, desk.state, clock),
+        *more,
     ]
     if kill_file is not None:
         sources.append(KillFile(kill_file, desk, clock))  # last, so that no button outlives it

@@ -11,11 +11,15 @@ from random import Random
 
 from mqd import __version__
 from mqd.app.account import Account
+from mqd.app.feed_time import FeedTime
 from mqd.app.interruptions import interruptions_of
 from mqd.app.kill_file import kill_file
-from mqd.app.lines import Answer, Lines, session_of
-from mqd.app.preflight import Preflight, refuse_failed
+from mqd.app.lines import Answer, Lines, booked_there, session_of
+from mqd.app.operate import would_move
+from mqd.app.preflight import FAILED, STARTS, Check, Preflight, refuse_failed
 from mqd.app.run import RunPlan
+from mqd.app.times import TimesWatch
+from mqd.brokers.alpaca.properties import SymbolPropertiesCache
 from mqd.brokers.alpaca.session import AlpacaSession
 from mqd.brokers.alpaca.tally import Tally
 from mqd.engine.core import Engine
@@ -25,22 +29,29 @@ from mqd.feeds.alpaca_bars.feed import AlpacaBars, BarsSource
 from mqd.ground.errors import ReconciliationError
 from mqd.ground.times import NS_PER_S
 from mqd.model.decision import Outcome
-from mqd.model.event import DeskStarted, Event
+from mqd.model.event import DeskStarted, Event, OperatorActed
 from mqd.model.order import Order
 from mqd.ports.clock import Clock
 from mqd.publish.api_calls import ApiCalls, CycleWatch
 from mqd.rules.compile.book import compile_book
+from mqd.runtime.clock import SystemClock
 from mqd.runtime.desk import Desk, Watcher
 from mqd.runtime.live import LiveStream
 from mqd.runtime.loop import Loop
 from mqd.runtime.recovery import Recovered, rebuilt
+from mqd.store.database import file_of, journal_url
 from mqd.store.journal import SqlJournal, open_journal
 
+BY_CHECKS = "the checks before the start"
 _FLUSH_EVERY_NS = NS_PER_S
+_LONGEST_REASON = 500
 
 
 class LiveRun:
-    """A desk that has taken its journal and its account, and is ready to run or to go on."""
+    """A desk that has taken its journal and its account, and is ready to run or to go on.
+
+    `warnings` are the checks that failed where it starts all the same, to get out.
+    """
 
     def __init__(self, plan: RunPlan, account: Account, clock: Clock) -> None:
         """Look at everything before the first order, own journal and account, rebuild the state.
@@ -58,8 +69,9 @@ class LiveRun:
         self._held = ExitStack()
         self._flushed_ns = 0
         words, heard = plan.book.broker_words, self._tally.add
-        number = self._preflight(clock, session_of(account, words, clock, heard))
-        self.lines = self._held.enter_context(Lines(account, words, clock, heard))
+        self.warnings: tuple[Check, ...] = ()
+        number, properties = self._preflight(clock, session_of(account, words, clock, heard))
+        self.lines = self._held.enter_context(Lines(account, words, clock, heard, properties))
         self.clock: Clock = self.lines.clock
         self.inbox, self.broker = self.lines.inbox, self.lines.broker
         try:
@@ -67,6 +79,7 @@ class LiveRun:
                 open_journal(plan.journal_url, self.clock, write=True, account=number)
             )
             self.recovered: Recovered = rebuilt(self.journal)
+            self.broker.remember(booked_there(self.recovered.state))
             self.journal.remember_rules(plan.book.digest, plan.book.canonical)
             engine = Engine.of(compile_book(plan.book))
             self.desk = Desk(engine, self.recovered.state, self.journal, self.broker)
@@ -109,12 +122,15 @@ class LiveRun:
         answer = Answer()
         lookers_on = [_LookerOn(watcher) for watcher in watchers]
         file = kill_file(self.plan.settings.kill_file, self.plan.journal_url)
-        loop = Loop(
-            self.desk,
-            (*lookers_on, self._cycles, answer),
-            interruptions=interruptions_of(self.desk, self.journal, self.clock, file, halt_wanted),
-        )
         with self._held:
+            times = self._times()
+            loop = Loop(
+                self.desk,
+                (*lookers_on, self._cycles, answer, FeedTime(self.clock), times),
+                interruptions=interruptions_of(
+                    self.desk, self.journal, self.clock, file, halt_wanted, [times]
+                ),
+            )
             events = self._events(loop, stop_wanted)
             with self.lines.in_use():
                 self._start(loop, answer, stop_wanted)
@@ -129,14 +145,35 @@ class LiveRun:
 
     # -- before the start -------------------------------------------------------------------------
 
-    def _preflight(self, clock: Clock, session: AlpacaSession) -> str:
+    def _preflight(self, clock: Clock, session: AlpacaSession) -> tuple[str, SymbolPropertiesCache]:
         preflight = Preflight(self.plan.settings, self._account, self.plan.book, clock, session)
         try:
             found = [*preflight.checks(self.plan.journal_url)]
         finally:
             preflight.close()
-        refuse_failed(found, "this desk does not start")
-        return preflight.account_number
+        failed = tuple(check for check in found if check.verdict == FAILED)
+        if any(check.stops == STARTS for check in failed) or not self._has_to_get_out(failed):
+            refuse_failed(found, "this desk does not start")
+        self.warnings = failed
+        symbols = sorted({each.symbol for each in self.plan.book.strategies if each.runs})
+        return preflight.account_number, SymbolPropertiesCache(symbols, preflight.properties)
+
+    def _has_to_get_out(self, failed: Iterable[Check]) -> bool:
+        """Whether the journal holds a position of ours, or an order that has not ended."""
+        file = file_of(journal_url(self.plan.journal_url))
+        if not any(failed) or (file is not None and not file.is_file()):
+            return False
+        with open_journal(self.plan.journal_url, SystemClock(), write=False) as journal:
+            state = rebuilt(journal).state
+        return bool(state.holdings or state.working)
+
+    def _times(self) -> TimesWatch:
+        plan, account = self.plan, self._account
+        session = session_of(account, plan.book.broker_words, self.clock, self._tally.add)
+        preflight = Preflight(plan.settings, account, plan.book, self.clock, session)
+        watch = TimesWatch(self.desk, preflight, self.clock)
+        self.lines.until_closed(watch.close)
+        return watch
 
     # -- the start --------------------------------------------------------------------------------
 
@@ -145,6 +182,9 @@ class LiveRun:
         state = self.desk.state
         now_ns = max(state.now_ns, self.clock.now_ns())
         loop.start(DeskStarted(now_ns, self.plan.book.digest, self._account.profile, __version__))
+        if self.warnings and would_move(self.desk, "halt"):
+            said = "; ".join(f"{check.name}: {check.said}" for check in self.warnings)
+            loop.take(OperatorActed(now_ns, "halt", "", BY_CHECKS, said[:_LONGEST_REASON]))
         self.lines.listen()
         self.lines.compare(
             loop, answer, stop_wanted, lambda: self._between(loop), matters=self.desk.would_act

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from mqd.engine.core import Engine
+from mqd.engine.moves import in_age_order, waits_here
 from mqd.engine.operate import ADOPT, DESK_BUTTONS
 from mqd.engine.state import DeskState
 from mqd.ground.errors import JournalError, JournalInUseError, SettingsError
@@ -18,6 +19,7 @@ from mqd.ground.times import NS_PER_S
 from mqd.model.command import Command
 from mqd.model.decision import OperatorHeard, Outcome
 from mqd.model.event import BrokerEvent, Event, OperatorActed
+from mqd.model.order import Order
 from mqd.ports.clock import Clock
 from mqd.publish.status import DeskStatus, StatusWatcher
 from mqd.rules.problems import did_you_mean
@@ -50,7 +52,7 @@ class Pressed(NamedTuple):
     has not taken it, and where it has and its journal cannot be followed: `unread` says why then.
     `obeyed` tells whether the desk is now as the button wants it, `result` what the desk said of
     it, `means` what its state means. `kept` are commands that the next start sends, because no
-    desk runs now.
+    desk runs now; `waiting` are orders that leave when what these ask back has ended.
     """
 
     before: DeskStatus | None
@@ -61,6 +63,7 @@ class Pressed(NamedTuple):
     means: str = ""
     kept: tuple[Command, ...] = ()
     unread: str = ""
+    waiting: tuple[Order, ...] = ()
 
 
 class KeptCommands:
@@ -206,7 +209,9 @@ def _press_here(place: str, button: Button, clock: Clock, *, is_left: bool) -> P
         for event in _events(journal, None if is_left else button, followed.state, clock):
             followed.saw(event, desk.take(event))
     answer = followed.answer(button, before)
-    return answer._replace(is_running=False, kept=tuple(broker.kept))
+    orders = in_age_order(followed.state)
+    waiting = tuple(order for order in orders if waits_here(followed.engine, order))
+    return answer._replace(is_running=False, kept=tuple(broker.kept), waiting=waiting)
 
 
 def _events(

@@ -8,21 +8,21 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from mqd.app.account import LIVE, Account
+from mqd.app.questions import NobodyThereError, Questions
 from mqd.app.settings import Settings
-from mqd.brokers.alpaca.answers import answer_of, meaning_of
 from mqd.brokers.alpaca.fields import (
     MisfitError,
     Row,
     instant_of,
-    read_json,
     row_of,
     rows_of,
     text_of,
 )
-from mqd.brokers.alpaca.session import AlpacaSession, Reply
+from mqd.brokers.alpaca.properties import read_properties
+from mqd.brokers.alpaca.session import AlpacaSession
 from mqd.brokers.alpaca.wire import (
     AccountFacts,
     read_account,
@@ -33,6 +33,8 @@ from mqd.brokers.alpaca.wire import (
 from mqd.feeds.calendar import EXCHANGE_ZONE, ExchangeCalendar, exchange_datetime
 from mqd.ground.errors import MqdError, SettingsError
 from mqd.ground.times import NS_PER_S, clock_text, to_datetime
+from mqd.model.snapshot import SymbolProperties
+from mqd.ports.calendar import Session
 from mqd.ports.clock import Clock
 from mqd.rules.book import RuleBook
 from mqd.store.database import file_of, journal_url, refuse_other_files
@@ -44,22 +46,37 @@ FAILED: Literal["failed"] = "failed"
 
 _SESSIONS_COMPARED = 5
 _PAPER_NUMBER = "PA"
+_IS_IT_RUNNING = "is `mqd exchange` running?"
+_IS_IT_ONLINE = "is this machine online? If it is, the broker's status page may tell more"
 _MEGABYTE = 1024 * 1024
 
 
+STARTS: Literal["starts"] = "starts"
+ENTRIES: Literal["entries"] = "entries"
+"""What a failed check stops: every start; or entries alone, where the desk has to get out of a
+position or has an order that works. Without either nothing starts after a check that failed.
+"""
+
+
 class Check(NamedTuple):
-    """One question and its answer; `hint` says what to do where it is not fine."""
+    """One question and its answer; `hint` says what to do where it is not fine.
+
+    `stops` says what the desk may not do where it failed.
+    """
 
     name: str
     verdict: str
     said: str
     hint: str = ""
+    stops: str = STARTS
 
 
 class Preflight:
     """Asks everything that can be asked before the first order.
 
-    A question that ends in an error is a failed check, not the end of the questions.
+    A question that ends in an error is a failed check, not the end of the questions. `checks` says
+    of each what it stops: whose account this is, with which money and rules, has to be right for
+    any start; what may have changed overnight must not keep a desk from its exits.
     """
 
     def __init__(
@@ -76,19 +93,24 @@ class Preflight:
         self._book = book
         self._clock = clock
         self._environment = environment
-        self._session = session
+        place = account.addresses.trading_url
+        self._questions = Questions(session, book.broker_words, place, clock)
+        self._is_nobody_there = False
         self.account_number = ""
+        self.properties: list[SymbolProperties] = []
 
     def checks(self, journal_place: str) -> Iterator[Check]:
         """Every check, in an order in which a person would mend what they find."""
         yield from self._asked("rules", self._rules)
         yield from self._asked("journal", lambda: self._journal(journal_place))
         yield from self._asked("account", self._the_account)
-        yield from self._asked("clock", self._time)
-        yield from self._asked("calendar", self._calendar)
+        if self._is_nobody_there:
+            return  # every other question would wait as long, and come to the same
+        yield from self._asked("clock", self._time, ENTRIES)
+        yield from self._asked("calendar", self._calendar, ENTRIES)
         for symbol in sorted({each.symbol for each in self._book.strategies if each.runs}):
-            yield from self._asked(f"asset {symbol}", partial(self._asset, symbol))
-        yield from self._asked("shapes", self._shapes)
+            yield from self._asked(f"asset {symbol}", partial(self._asset, symbol), ENTRIES)
+        yield from self._asked("shapes", self._shapes, ENTRIES)
 
     def account_checks(self, *, may_send: bool) -> Iterator[Check]:
         """Whether this is the account that is meant; before orders, also whether it may trade."""
@@ -98,15 +120,46 @@ class Preflight:
         else:
             yield from self._asked("account", lambda: [self._number(self._facts())])
 
+    def time_checks(self) -> Iterator[Check]:
+        """Whether the broker's clock is ours; asked once, of a desk that runs.
+
+        Raises:
+            MqdError: it does not say.
+            MisfitError: what it says cannot be read.
+        """
+        self._questions.ask_once()
+        if not self._account.is_exchange_time:
+            yield from self._time()
+
+    def today_checks(self) -> Iterator[Check]:
+        """Whether today's hours at the broker are ours; asked once, of a desk that runs.
+
+        Raises:
+            MqdError: it does not say.
+            MisfitError: what it says cannot be read.
+        """
+        self._questions.ask_once()
+        now_ns = self._clock.now_ns()
+        session = ExchangeCalendar().session_on(now_ns)
+        day = f"{exchange_datetime(now_ns):%F}"
+        yield from self._compared(day, day, [] if session is None else [session])
+
     def close(self) -> None:
         """Let go of the connection."""
-        self._session.close()
+        self._questions.close()
 
-    def _asked(self, name: str, question: Callable[[], Iterable[Check]]) -> Iterator[Check]:
+    def _asked(
+        self, name: str, question: Callable[[], Iterable[Check]], stops: str = STARTS
+    ) -> Iterator[Check]:
         try:
-            yield from question()
+            for check in question():
+                yield check._replace(stops=stops) if stops == ENTRIES else check
+        except NobodyThereError as error:
+            self._is_nobody_there = True
+            hint = _IS_IT_RUNNING if self._settings.profile == "practice" else _IS_IT_ONLINE
+            yield Check(name, FAILED, str(error), hint, stops)
         except (MqdError, MisfitError, OSError) as error:
-            yield Check(name, FAILED, str(error))
+            yield Check(name, FAILED, str(error), stops=stops)
 
     # -- here ------------------------------------------------------------------------------------
 
@@ -146,23 +199,12 @@ class Preflight:
         free = shutil.disk_usage(folder).free
         verdict = OK if free > JOURNAL_LIMITS.reserve_bytes else FAILED
         said = f"{free // _MEGABYTE:,} MB free at {folder}"
-        yield Check("disk", verdict, said, "" if verdict == OK else "make room first")
+        yield Check("disk", verdict, said, "" if verdict == OK else "make room first", ENTRIES)
 
     # -- at the broker ---------------------------------------------------------------------------
 
-    def _get(self, path: str, query: Mapping[str, str] | None = None) -> Any:
-        reply = self._session.get("read", path, query)
-        if not reply.is_good:
-            raise _Unanswered(self._why(path, reply))
-        return read_json(reply.text)
-
-    def _why(self, path: str, reply: Reply) -> str:
-        answer = answer_of("read", reply)
-        row = meaning_of(self._book.broker_words, answer)
-        return f"{path}: {answer.status} {answer.message[:80]} ({row.code}: {row.because})"
-
     def _facts(self) -> AccountFacts:
-        facts = read_account(self._get("/account"))
+        facts = read_account(self._questions.get("/account"))
         self.account_number = facts.number or ""
         return facts
 
@@ -174,7 +216,8 @@ class Preflight:
             yield Check("account", WARNING, "it does not say whether it is blocked")
         elif facts.is_blocked or (facts.status or "ACTIVE") != "ACTIVE":
             state = "blocked" if facts.is_blocked else facts.status
-            yield Check("account", FAILED, f"{number} is {state}", "ask the broker why")
+            said = f"{number} is {state}"
+            yield Check("account", FAILED, said, "ask the broker why", ENTRIES)
         yield _money(facts)
         if facts.unsaid:
             said = ", ".join(facts.unsaid)
@@ -198,7 +241,7 @@ class Preflight:
 
     def _time(self) -> Iterator[Check]:
         before_ns = self._clock.now_ns()
-        there_ns = instant_of(row_of(self._get("/clock")), "timestamp")
+        there_ns = instant_of(row_of(self._questions.get("/clock")), "timestamp")
         if self._account.is_exchange_time:
             yield Check("clock", OK, f"the exchange's own: {to_datetime(there_ns):%F %T} UTC")
             return
@@ -214,42 +257,56 @@ class Preflight:
 
     def _calendar(self) -> Iterator[Check]:
         ours = ExchangeCalendar()
-        there_ns = instant_of(row_of(self._get("/clock")), "timestamp")
-        sessions = []
-        at_ns = there_ns
-        for _ in range(_SESSIONS_COMPARED):
+        there_ns = instant_of(row_of(self._questions.get("/clock")), "timestamp")
+        today = ours.session_on(there_ns)
+        sessions = [] if today is None else [today]
+        at_ns = there_ns if today is None else max(there_ns, today.open_ns)
+        while len(sessions) < _SESSIONS_COMPARED:
             session = ours.next_session(at_ns)
             sessions.append(session)
             at_ns = session.open_ns
-        first, last = sessions[0].date, sessions[-1].date
-        rows = rows_of(self._get("/calendar", {"start": first, "end": last}), "the calendar")
+        yield from self._compared(sessions[0].date, sessions[-1].date, sessions)
+
+    def _compared(self, first: str, last: str, sessions: Iterable[Session]) -> Iterator[Check]:
+        """Our sessions of some days against the broker's."""
+        rows = rows_of(
+            self._questions.get("/calendar", {"start": first, "end": last}), "the calendar"
+        )
         theirs = {text_of(row, "date"): _hours(row) for row in rows}
+        last = max(theirs, default=last)  # what it does not tell yet is no closed day
         here = {
             each.date: (
                 clock_text(each.open_time_s),
                 f"{exchange_datetime(each.close_ns):%H:%M}",
             )
             for each in sessions
+            if each.date <= last
         }
         for day in sorted(here.keys() | theirs.keys()):
             if here.get(day) != theirs.get(day):
+                # A day that is still to come is asked about again; real money waits all the same.
+                matters = day == first or self._settings.profile == "live"
                 yield Check(
-                    "calendar", FAILED,
+                    "calendar", FAILED if matters else WARNING,
                     f"{day}: {_said(here.get(day))} here, {_said(theirs.get(day))} at the broker",
                     "a newer exchange-calendars knows closures announced late",
                 )  # fmt: skip
                 return
-        yield Check("calendar", OK, f"the same from {first} to {last}")
+        span = f"on {first}" if first == last else f"from {first} to {last}"
+        yield Check("calendar", OK, f"the same {span}")
 
     def _asset(self, symbol: str) -> Iterator[Check]:
-        row = row_of(self._get(f"/assets/{symbol}"))
+        row = row_of(self._questions.get(f"/assets/{symbol}"))
         name = f"asset {symbol}"
-        if row.get("status") != "active" or row.get("tradable") is not True:
+        found = read_properties(row, self._clock.now_ns())
+        if not self._account.is_exchange_time:  # else its time is another one, and it is asked anew
+            self.properties.append(found)
+        if not found.is_tradable:
             yield Check(name, FAILED, f"it is {row.get('status')}, tradable: {row.get('tradable')}")
-        elif row.get("fractionable") is not True:
+        elif not found.is_fractionable:
             yield Check(
                 name, WARNING, "it trades in whole shares only",
-                "the sizing rules that round to parts of a share will be refused",
+                "sizes are rounded down to whole shares",
             )  # fmt: skip
         else:
             yield Check(name, OK, "active, tradable, in parts of a share")
@@ -263,7 +320,7 @@ class Preflight:
         }
         read: list[str] = []
         for name, (path, reader, query) in readers.items():
-            rows = rows_of(self._get(path, query), name)
+            rows = rows_of(self._questions.get(path, query), name)
             for row in rows:
                 reader(row)
             read.append(f"{len(rows)} {name}")
@@ -279,11 +336,8 @@ def refuse_failed(found: Iterable[Check], what: str) -> None:
     failed = [check for check in found if check.verdict == FAILED]
     if failed:
         said = "; ".join(f"{check.name}: {check.said}" for check in failed)
-        raise SettingsError(f"{what}: {said}; `mqd doctor` tells it all")
-
-
-class _Unanswered(MqdError):
-    """The broker did not say what was asked."""
+        hint = failed[0].hint if len(failed) == 1 else ""
+        raise SettingsError(f"{what}: {said}; {hint or '`mqd doctor` tells it all'}")
 
 
 def _existing(folder: Path) -> Path:

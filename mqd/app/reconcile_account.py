@@ -8,9 +8,9 @@ from contextlib import ExitStack
 
 from mqd import __version__
 from mqd.app.account import Account, account_of
-from mqd.app.lines import Answer, Lines, session_of
+from mqd.app.lines import Answer, Lines, Say, booked_there, session_of, unsaid
 from mqd.app.operate import ADOPT, Button
-from mqd.app.preflight import Preflight, refuse_failed
+from mqd.app.preflight import STARTS, Preflight, refuse_failed
 from mqd.app.reconcile import NO_DESK, Compared, Comparisons
 from mqd.app.settings import Settings
 from mqd.brokers.alpaca.broker import unheard
@@ -57,6 +57,7 @@ def reconcile_account(
     dry_run: bool,
     adopt: Button | None = None,
     environment: Mapping[str, str] = os.environ,
+    say: Say = unsaid,
 ) -> Compared:
     """Start the desk whose journal is at `place` up to its comparison with its account.
 
@@ -77,9 +78,10 @@ def reconcile_account(
         found = [*preflight.account_checks(may_send=not dry_run)]
     finally:
         preflight.close()
-    refuse_failed(found, "nothing is compared")
+    # What stops entries only stops nothing here: nothing is opened.
+    refuse_failed((check for check in found if check.stops == STARTS), "nothing is compared")
     number = None if dry_run else preflight.account_number
-    return _compared(place, account, book, wall, number, adopt)
+    return _compared(place, account, book, wall, number, adopt, say)
 
 
 def _compared(
@@ -89,6 +91,7 @@ def _compared(
     wall: Clock,
     number: str | None,
     adopt: Button | None,
+    say: Say,
 ) -> Compared:
     """The comparison; without the number of an account that may be traded, a dry run."""
     is_dry = number is None
@@ -99,6 +102,7 @@ def _compared(
         )
         recovered = rebuilt(journal)
         engine, state = recovered.engine, recovered.state
+        lines.broker.remember(booked_there(state))
         assert isinstance(engine, Engine), "its rules were read from it"
         desk = Desk(
             engine,
@@ -113,8 +117,8 @@ def _compared(
         if adopt is not None:
             loop.take(OperatorActed(at_ns, ADOPT, "", adopt.by, adopt.reason))
         with lines.in_use():
-            lines.compare(loop, answer)
-            lines.send_rest(loop)
+            lines.compare(loop, answer, say=say)
+            lines.send_rest(loop, say)
         loop.run(lines.events().rest())
         return comparisons.compared(state)
 

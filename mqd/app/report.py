@@ -9,7 +9,7 @@ from mqd.engine.state import DeskState
 from mqd.feeds.calendar import exchange_datetime
 from mqd.ground.errors import SettingsError
 from mqd.ground.times import NS_PER_S
-from mqd.model.event import BarClosed, SessionClosed, SessionOpened
+from mqd.model.event import BarClosed, DeskStarted, SessionClosed, SessionOpened
 from mqd.ports.journal import Journal
 from mqd.publish.daily import DailyReport, DayWatch
 from mqd.publish.latency import LatencyReport
@@ -56,6 +56,8 @@ def latency_report(journal: Journal, shown_as: str, date: str | None = None) -> 
     watch = LatencyWatch()
     for item in replay(journal):
         watch.saw(item.event, item.outcome, item.state)
+        if isinstance(item.event, SessionOpened | SessionClosed | DeskStarted):
+            watch.holds_to(item.state.session.date, item.engine.book.rules.limits)
     found = watch.report(shown_as, date)
     if not found.sessions:
         raise SettingsError(_nothing(shown_as, f"--session {date}", sorted(watch.sessions)))

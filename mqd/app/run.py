@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mqd import __version__
 from mqd.app.bars import recorded_feed
@@ -28,6 +29,9 @@ from mqd.runtime.desk import Desk, Watcher
 from mqd.runtime.loop import MOST_SESSIONS, Loop
 from mqd.runtime.recovery import recover
 from mqd.store.journal import SqlJournal, open_journal
+
+if TYPE_CHECKING:
+    from mqd.app.preflight import Check
 
 # Nobody wants to sit through the nights between recorded sessions.
 _LONGEST_WAIT_NS = 5 * NS_PER_MINUTE
@@ -52,6 +56,8 @@ class RunPlan:
 
 class DeskRun:
     """A desk that has taken its journal and is ready to run, or to go on after a restart."""
+
+    warnings: tuple[Check, ...] = ()  # nobody is asked before recorded bars
 
     def __init__(self, plan: RunPlan, clock: Clock) -> None:
         """Open the journal, rebuild the state from it, and be ready.

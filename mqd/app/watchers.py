@@ -8,14 +8,19 @@ from typing import Protocol
 
 from mqd.app.account import secret_of
 from mqd.app.settings import Settings
+from mqd.engine.state import DeskState
 from mqd.feeds.calendar import exchange_time_text
 from mqd.ground.errors import MqdError, SettingsError
+from mqd.model.decision import Outcome
+from mqd.model.event import Event, SessionClosed
 from mqd.notify.announcer import Announcer
 from mqd.notify.heartbeat import Heartbeat
 from mqd.notify.notifier import AppriseNotifier
 from mqd.notify.post import Post
 from mqd.notify.supervisor import SOCKET, Supervisor
 from mqd.ports.clock import Clock
+from mqd.publish.latency_watch import LatencyWatch
+from mqd.rules.book import Limit
 from mqd.runtime.desk import Watcher
 
 _PATIENCE_S = 5.0  # for messages that still wait when the desk ends
@@ -29,10 +34,32 @@ class OutsideWatcher(Watcher, Protocol):
         ...
 
 
+class SlowSteps:
+    """Watches how long orders take; says at the end of a session what took longer than it may."""
+
+    def __init__(self, limits: tuple[Limit, ...]) -> None:
+        self._limits = limits
+        self._watch = LatencyWatch()
+
+    def __call__(self, event: Event, outcome: Outcome, state: DeskState) -> tuple[str, ...]:
+        """One line for each step that was too slow, with the session's last event."""
+        self._watch.saw(event, outcome, state)
+        if not isinstance(event, SessionClosed):
+            return ()
+        self._watch.holds_to(event.date, self._limits)
+        report = self._watch.report("", event.date)
+        return tuple(f"too slow: {slow.text}" for _, slow in report.too_slow)
+
+
 def outside_watchers(
-    settings: Settings, environment: Mapping[str, str], clock: Clock
+    settings: Settings,
+    environment: Mapping[str, str],
+    clock: Clock,
+    limits: tuple[Limit, ...] = (),
 ) -> tuple[OutsideWatcher, ...]:
     """The watchers that the config and the environment ask for; none is the usual case.
+
+    A session's summary says which of its steps took longer than `limits` say they may.
 
     Raises:
         SettingsError: an address is missing or not known, apprise is missing, or the heartbeat's
@@ -48,7 +75,7 @@ def outside_watchers(
         # All addresses are read before the first thread starts.
         notifiers = [item for name in plan.variables for item in _notifiers(name, environment)]
         posts = tuple(Post(name, notifier) for name, notifier in notifiers)
-        watchers.append(Announcer(plan, posts, exchange_time_text))
+        watchers.append(Announcer(plan, posts, exchange_time_text, SlowSteps(limits)))
     return tuple(watchers)
 
 

@@ -12,7 +12,13 @@ from decimal import Context, Decimal, DivisionByZero, Inexact, InvalidOperation,
 from mqd.model.command import SubmitOrder
 from mqd.model.event import OrderFilled, SnapshotTaken
 from mqd.model.position import AVERAGE
-from mqd.model.snapshot import HeldPosition, OrderReport, ReportedExecution
+from mqd.model.snapshot import (
+    AccountReport,
+    HeldPosition,
+    OrderReport,
+    ReportedExecution,
+    SymbolProperties,
+)
 
 NEW = "new"
 PARTIALLY_FILLED = "partially_filled"
@@ -50,7 +56,7 @@ class BookedOrder:
         average = AVERAGE.divide(self.filled_usd, filled_qty) if filled_qty else None
         return OrderReport(
             order.client_order_id, self.broker_order_id, order.symbol, order.side,
-            order.qty, filled_qty, average, self.status,
+            order.qty, filled_qty, average, self.status, order.stop_price,
         )  # fmt: skip
 
 
@@ -133,7 +139,14 @@ class Books:
         cost_usd = EXACT.add(EXACT.multiply(price, signed_qty), fee_usd)
         self.cash_delta_usd = EXACT.subtract(self.cash_delta_usd, cost_usd)
 
-    def snapshot(self, at_ns: int, asked_ns: int, starting_cash_usd: Decimal) -> SnapshotTaken:
+    def snapshot(
+        self,
+        at_ns: int,
+        asked_ns: int,
+        starting_cash_usd: Decimal,
+        account: AccountReport | None = None,
+        symbols: tuple[SymbolProperties, ...] = (),
+    ) -> SnapshotTaken:
         """Everything there is at `at_ns`; orders that have ended are not told."""
         return SnapshotTaken(
             at_ns,
@@ -142,4 +155,6 @@ class Books:
             tuple(held for held in self._held.values() if held.qty),
             tuple(booked.report() for booked in self.working.values()),
             tuple(self.executions),
+            account,
+            symbols,
         )

@@ -48,6 +48,11 @@ class FaultRates:
     fee_later: float = 0.0
     manual_order: float = 0.0  # somebody else's order, on this account
     manual_position: float = 0.0  # shares that come with no order
+    # what begins at one moment of the market and passes after minutes
+    account_restricted: float = 0.0  # no order is taken
+    power_short: float = 0.0  # no entry can be paid for
+    not_tradable: float = 0.0  # no order of the symbol is taken
+    whole_only: float = 0.0  # parts of a share are not sold
 
     def __post_init__(self) -> None:
         for each in fields(self):

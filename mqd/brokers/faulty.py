@@ -7,17 +7,22 @@ dropped, doubled, delayed or overtaken.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from decimal import Decimal
 from heapq import heappop, heappush
 from typing import NamedTuple
 
+from mqd.brokers.circumstances import Circumstances
 from mqd.brokers.faults import Dice
 from mqd.brokers.world import World, WorldViolation
+from mqd.ground.ids import is_exit
 from mqd.ground.times import NS_PER_MINUTE, NS_PER_S
-from mqd.model.command import CancelOrder, Command, LookUpOrder, SubmitOrder
+from mqd.model.command import CancelOrder, Command, LookUpOrder, SubmitOrder, TakeSnapshot
 from mqd.model.event import (
+    ANSWERED,
+    NOT_TAKEN,
+    UNPROVED,
     BarClosed,
     BrokerEvent,
     CancelRefused,
@@ -33,6 +38,7 @@ from mqd.model.event import (
     OrderOutcomeLost,
     OrderRejected,
     OrderReported,
+    RequestAnswered,
     SessionClosed,
     SessionOpened,
     SnapshotFailed,
@@ -43,6 +49,14 @@ from mqd.model.event import (
 STREAM = "trade_updates"
 TOLD_TO_NOBODY = "told_to_nobody"
 _CENT = Decimal("0.01")
+_ANSWERED_MS = 40
+_LOST_MS = 5_020  # a little longer than anybody waits for an answer
+_REQUESTS: dict[type, str] = {
+    SubmitOrder: "submit", CancelOrder: "cancel", LookUpOrder: "look_up", TakeSnapshot: "read",
+}  # fmt: skip
+_FAILURES: dict[type, str] = {
+    OrderOutcomeLost: UNPROVED, OrderNotTaken: NOT_TAKEN, SnapshotFailed: UNPROVED,
+}  # fmt: skip
 _NS_PER_REQUEST = NS_PER_S // 1_000
 _NEXT_SESSION = 1 << 62
 _AFTERTHOUGHTS = (ExecutionBusted, ExecutionCorrected, FeeCharged)
@@ -58,16 +72,22 @@ class _OnItsWay(NamedTuple):
 
 
 class FaultyBroker:
-    """The desk's broker in a simulation; `world` knows what is true."""
+    """The desk's broker in a simulation; `world` knows what is true.
 
-    def __init__(self, dice: Dice) -> None:
+    `refused` counts the entries and the exits that a look before sending could have spared: what
+    the world refuses for a reason that it has told or would have told.
+    """
+
+    def __init__(self, dice: Dice, circumstances: Circumstances | None = None) -> None:
         self.dice = dice
-        self.world = World(dice)
+        self.world = World(dice, circumstances or Circumstances(dice))
+        self.refused: Counter[str] = Counter()
         self.sent: dict[str, SubmitOrder] = {}
         self.sent_again = 0
         self._on_its_way: list[_OnItsWay] = []
         self._ready: deque[BrokerEvent] = deque()
         self._number = 0
+        self._request = ""  # what the command in hand asks for
         self._restored_ns = 0  # the stream is down while this is not 0
         self._sessions: set[str] = set()
         self._untold: list[BrokerEvent] = []  # what is repeated until a stream can carry it
@@ -92,7 +112,9 @@ class FaultyBroker:
             if event.at_ns <= world.now_ns and world.price:
                 return
             world.price = Decimal(repr(event.close)).quantize(_CENT)
+            world.low = Decimal(repr(event.low)).quantize(_CENT)
             self._pass_time(event.at_ns)
+            world.low = world.price
         elif isinstance(event, ClockTicked):
             self._pass_time(event.at_ns)
         elif isinstance(event, SessionOpened) and event.date not in self._sessions:
@@ -111,6 +133,7 @@ class FaultyBroker:
             WorldViolation: a correct desk never sends this.
         """
         self.world.now_ns += _NS_PER_REQUEST  # no two requests arrive at one instant
+        self._request = _REQUESTS[type(command)]
         if isinstance(command, SubmitOrder):
             self._submit(command)
         elif isinstance(command, CancelOrder):
@@ -126,7 +149,7 @@ class FaultyBroker:
 
     def calm_down(self) -> None:
         """From here on nothing goes wrong any more; a lost stream comes back."""
-        self.dice.is_calm = True
+        self.dice.is_calm = self.world.circumstances.dice.is_calm = True
         self._restored_ns = min(self._restored_ns, self.world.now_ns)
 
     def desk_ended(self, down_ns: int) -> None:
@@ -176,12 +199,14 @@ class FaultyBroker:
         elif order_id in self.world.own:  # its id is taken: the order that has it is meant
             self._answer(OrderReported(now_ns, self.world.books.orders[order_id].report()))
         elif (refusal := self.world.refusal(order)) is not None or dice.happens("rejected"):
-            code, reason = refusal or ("403", "insufficient buying power")
+            if refusal is not None:
+                self.refused["exits" if is_exit(order_id) else "entries"] += 1
+            code, reason = refusal or ("403", "the venue does not want it")
             self._answer(OrderRejected(now_ns, order_id, code, reason))
         else:
             self.world.submit(order)
-            if dice.happens("reply_lost"):
-                self._answer(OrderOutcomeLost(now_ns, order_id))
+            is_lost = dice.happens("reply_lost")
+            self._answer(OrderOutcomeLost(now_ns, order_id) if is_lost else None)
 
     def _cancel(self, command: CancelOrder) -> None:
         now_ns, order_id = self.world.now_ns, command.client_order_id
@@ -192,8 +217,9 @@ class FaultyBroker:
             self._answer(
                 CancelRefused(now_ns, order_id, "422", "the order cannot be cancelled now")
             )
-        elif (refusal := self.world.cancel(order_id)) is not None:
-            self._answer(CancelRefused(now_ns, order_id, *refusal))
+        else:
+            refusal = self.world.cancel(order_id)
+            self._answer(refusal and CancelRefused(now_ns, order_id, *refusal))
 
     def _look_up(self, command: LookUpOrder) -> None:
         now_ns, order_id = self.world.now_ns, command.client_order_id
@@ -213,12 +239,18 @@ class FaultyBroker:
         elif not self.dice.happens("snapshot_silent"):
             self._answer(self.world.snapshot(asked_ns), may_be_late=True)
 
-    def _answer(self, event: BrokerEvent, *, may_be_late: bool = False) -> None:
+    def _answer(self, event: BrokerEvent | None, *, may_be_late: bool = False) -> None:
+        """What a request came to, and how long it took; a plain yes has no event of its own."""
         self._tell()  # the stream had told by then what led to this answer
-        due_ns = self.world.now_ns
+        late_s = 0
         if may_be_late and self.dice.happens("answer_late"):
-            due_ns += self.dice.roll(1, 40) * NS_PER_S
-        self._push(event, due_ns, is_answer=True)
+            late_s = self.dice.roll(1, 40)
+        due_ns = self.world.now_ns + late_s * NS_PER_S
+        took_ms = _LOST_MS if isinstance(event, OrderOutcomeLost) else _ANSWERED_MS + 1_000 * late_s
+        outcome = _FAILURES.get(type(event), ANSWERED)
+        self._push(RequestAnswered(due_ns, self._request, outcome, took_ms), due_ns, is_answer=True)
+        if event is not None:
+            self._push(event, due_ns, is_answer=True)
 
     # -- the stream ------------------------------------------------------------------------------
 

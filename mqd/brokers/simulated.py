@@ -37,6 +37,7 @@ from mqd.model.event import (
     SessionClosed,
     SessionOpened,
 )
+from mqd.model.order import MARKET, STOP
 
 FillAt = Literal["close", "next-open"]
 
@@ -44,6 +45,7 @@ MARKET_CLOSED = "MARKET_CLOSED"
 UNSUPPORTED_ORDER = "UNSUPPORTED_ORDER"
 TOO_MANY_ORDERS = "TOO_MANY_ORDERS"
 INSUFFICIENT_QTY = "INSUFFICIENT_QTY"
+WRONG_SIDE = "WRONG_SIDE"
 SIMULATED_REJECT = "SIMULATED_REJECT"
 ORDER_ENDED = "ORDER_ENDED"
 ORDER_UNKNOWN = "ORDER_UNKNOWN"
@@ -104,6 +106,9 @@ class SimulationSettings:
 class SimulatedBroker:
     """Takes market day orders in regular sessions and fills them on accepted bars; no shorting.
 
+    A stop to sell rests until a bar that began after it has a low at its price, and trades there,
+    or at that bar's open where that is lower; from then on it is at the market.
+
     It answers everything it is asked. A cancel of an order that has ended, or that it never saw,
     is refused; a look-up's answer and a snapshot tell what is so after all news before them.
     """
@@ -121,6 +126,8 @@ class SimulatedBroker:
         self._bar_to_fill: BarClosed | None = None  # its close has not been traded on yet
         self._books = Books()
         self._entries = 0
+        self._resting: set[str] = set()  # stops whose price was not reached
+        self._last_close: dict[str, float] = {}
         self._outgoing: deque[BrokerEvent] = deque()
 
     @property
@@ -215,6 +222,9 @@ class SimulatedBroker:
             return
         booked = self._books.take(order, broker_order_id, at_ns)
         self._outgoing.append(OrderAcknowledged(at_ns, order.client_order_id, broker_order_id))
+        if order.type == STOP:
+            self._resting.add(order.client_order_id)
+            return
         bar = self._last_bar.get(order.symbol)
         if self._settings.fill == "close" and bar is not None and bar.at_ns == self._now_ns:
             # An older close is no price of now: such an order waits for the next bar.
@@ -224,11 +234,14 @@ class SimulatedBroker:
         """The code and words the order is refused with, or None for an order that is taken."""
         if self._session_date is None:
             return MARKET_CLOSED, "no regular session is open"
-        if (order.type, order.time_in_force) != ("market", "day"):
+        stop = order.stop_price if (order.type, order.side) == (STOP, "sell") else None
+        if order.time_in_force != "day" or (stop is None and order.type != MARKET):
             return UNSUPPORTED_ORDER, (
                 f"type {order.type!r}, time in force {order.time_in_force!r}; "
-                "only market day orders are simulated"
+                "only market day orders and stops to sell are simulated"
             )
+        if stop is not None and stop >= self._price(order.symbol):
+            return WRONG_SIDE, "stop price must be less than current price"
         if order.side not in self._price_factor or not (order.qty.is_finite() and order.qty > 0):
             return UNSUPPORTED_ORDER, f"cannot {order.side!r} {order.qty} shares"
         if len(self._books.working) >= MOST_WORKING_ORDERS:
@@ -249,12 +262,31 @@ class SimulatedBroker:
             return INSUFFICIENT_QTY, f"requested {order.qty}, available {available}"
         return None
 
+    def _price(self, symbol: str) -> Decimal:
+        """The last close; without one nothing lies below it."""
+        return Decimal(repr(self._last_close.get(symbol, 0.0)))
+
     def _take_bar(self, bar: BarClosed) -> None:
+        self._last_close[bar.symbol] = bar.close
+        self._reach_stops(bar)
         if self._settings.fill == "close":
             self._last_bar[bar.symbol] = bar
             self._bar_to_fill = bar
         else:
             self._trade(self._working_at(bar.symbol, bar.start_ns), bar.open, bar.start_ns)
+
+    def _reach_stops(self, bar: BarClosed) -> None:
+        """Trade the stops that were there when this bar began and whose price it reached."""
+        for order_id in sorted(self._resting):
+            booked = self._books.working.get(order_id)
+            stop = booked.order.stop_price if booked is not None else None
+            if booked is None or stop is None:
+                self._resting.discard(order_id)
+                continue
+            is_there = booked.order.symbol == bar.symbol and booked.sent_ns <= bar.start_ns
+            if is_there and Decimal(repr(bar.low)) <= stop:
+                self._resting.discard(order_id)
+                self._trade([booked], min(float(stop), bar.open), bar.at_ns)
 
     def _fill_at_close(self) -> None:
         bar, self._bar_to_fill = self._bar_to_fill, None
@@ -266,7 +298,9 @@ class SimulatedBroker:
         return [
             booked
             for booked in self._books.working.values()
-            if booked.order.symbol == symbol and booked.sent_ns <= at_ns
+            if booked.order.symbol == symbol
+            and booked.sent_ns <= at_ns
+            and booked.order.client_order_id not in self._resting
         ]
 
     def _end_session(self, next_date: str | None) -> None:

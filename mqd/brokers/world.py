@@ -20,6 +20,7 @@ from mqd.brokers.books import (
     BookedOrder,
     Books,
 )
+from mqd.brokers.circumstances import Circumstances
 from mqd.brokers.faults import Dice
 from mqd.ground.errors import MqdError
 from mqd.model.command import SubmitOrder
@@ -52,24 +53,31 @@ class WorldViolation(MqdError):
 
 @dataclass(slots=True)
 class _Plan:
-    """When an order trades next, in moments from now, and in how many parts."""
+    """When an order trades next, in moments from now, and in how many parts.
+
+    An order with a `stop` does not trade before the price has been there.
+    """
 
     wait: int
     parts: int
+    stop: Decimal | None = None
 
 
 class World:
     """The account as it truly is; one traded price serves every symbol.
 
+    `low` is how far the price fell on its way to where it is now.
+
     `told` are executions that the desk has been told of: only those are changed afterwards.
     """
 
-    def __init__(self, dice: Dice) -> None:
+    def __init__(self, dice: Dice, circumstances: Circumstances) -> None:
         self.books = Books()
+        self.circumstances = circumstances
         self.news: list[BrokerEvent] = []
         self.told: list[str] = []
         self.now_ns = 0
-        self.price = Decimal(0)
+        self.price = self.low = Decimal(0)
         self.is_open = False
         self.own: dict[str, SubmitOrder] = {}  # every order of the desk that reached the books
         self.changed: set[str] = set()  # executions that were busted, corrected or charged
@@ -84,10 +92,23 @@ class World:
         """Why the broker would not take the order, or None."""
         if not self.is_open:
             return "MARKET_CLOSED", "no regular session is open"
+        forbidden = self.circumstances.refusal(order, self.now_ns, self._power_usd(), self.price)
+        if forbidden is not None:
+            return forbidden
         if order.side == "sell":
             available = self.books.available_qty(order.symbol)
             if order.qty > available:
                 return "INSUFFICIENT_QTY", f"requested {order.qty}, available {available}"
+        if order.stop_price is not None:
+            return self._stop_refusal(order, order.stop_price)
+        return None
+
+    def _stop_refusal(self, order: SubmitOrder, stop: Decimal) -> tuple[str, str] | None:
+        if stop >= self.price:
+            return "WRONG_SIDE", "stop price must be less than current price"
+        for other in self.books.working.values():
+            if (other.order.symbol, other.order.side) == (order.symbol, "buy"):
+                return "WASH_TRADE", "opposite side market/stop order exists"
         return None
 
     def submit(self, order: SubmitOrder) -> None:
@@ -120,8 +141,9 @@ class World:
             wait = _NEVER
         elif dice.happens("slow_fill"):
             wait = dice.roll(1, 12)
-        self._plans[order_id] = _Plan(wait, dice.roll(2, 3) if dice.happens("partial_fill") else 1)
-        if wait == 0:
+        parts = dice.roll(2, 3) if dice.happens("partial_fill") else 1
+        self._plans[order_id] = _Plan(wait, parts, order.stop_price)
+        if wait == 0 and order.stop_price is None:
             self._fill_part(booked)
 
     def cancel(self, order_id: str) -> tuple[str, str] | None:
@@ -145,17 +167,42 @@ class World:
 
     def snapshot(self, asked_ns: int) -> SnapshotTaken:
         """Everything there is; a corrected execution shows as it was until the desk was told."""
-        taken = self.books.snapshot(self.now_ns, asked_ns, STARTING_CASH_USD)
+        now_ns, so = self.now_ns, self.circumstances
+        account = so.account(now_ns, self._power_usd(), self._equity_usd())
+        taken = self.books.snapshot(
+            now_ns, asked_ns, STARTING_CASH_USD, account, so.symbols(now_ns)
+        )
         shown = tuple(self.revised.get(item.execution_id, item) for item in taken.executions)
         return taken._replace(executions=shown)
+
+    def _power_usd(self) -> Decimal:
+        """Cash that no working purchase has claimed."""
+        power_usd = EXACT.add(STARTING_CASH_USD, self.books.cash_delta_usd)
+        for working in self.books.working.values():
+            if working.order.side == "buy":
+                claimed_usd = EXACT.multiply(working.remaining_qty, self.price)
+                power_usd = EXACT.subtract(power_usd, claimed_usd)
+        return power_usd
+
+    def _equity_usd(self) -> Decimal:
+        """Cash, and what is held at the last price, which serves every symbol."""
+        held = self.books.snapshot(0, 0, ZERO).positions
+        equity_usd = EXACT.add(STARTING_CASH_USD, self.books.cash_delta_usd)
+        for each in held:
+            equity_usd = EXACT.add(equity_usd, EXACT.multiply(each.qty, self.price))
+        return equity_usd
 
     # -- time ----------------------------------------------------------------------------------
 
     def advance(self, at_ns: int) -> None:
         """Time passes: what works may trade, and other hands may act."""
         self.now_ns = max(self.now_ns, at_ns)
+        self.circumstances.pass_time(self.now_ns)
         for booked in tuple(self.books.working.values()):
             plan = self._plans[booked.order.client_order_id]
+            if plan.stop is not None and min(self.low, self.price) > plan.stop:
+                continue
+            plan.stop = None
             plan.wait -= 1
             if plan.wait <= 0:
                 self._fill_part(booked)
@@ -179,8 +226,11 @@ class World:
         if plan.parts > 1:
             part = (qty / plan.parts).quantize(_SHARE_STEP)
             qty = part if 0 < part < qty else qty
-        plan.parts, plan.wait = max(1, plan.parts - 1), self._dice.roll(1, 3)
-        self.news.append(self.books.fill(booked, qty, self._quote(), ZERO, self.now_ns))
+        plan.parts, plan.wait, plan.stop = max(1, plan.parts - 1), self._dice.roll(1, 3), None
+        price, stop = self._quote(), booked.order.stop_price
+        if stop is not None:
+            price = min(price, stop)  # its price or worse
+        self.news.append(self.books.fill(booked, qty, price, ZERO, self.now_ns))
 
     def _quote(self) -> Decimal:
         return self.price + _CENT * self._dice.roll(-3, 3)

@@ -11,7 +11,8 @@ from mqd.ground.errors import SettingsError
 
 if TYPE_CHECKING:
     from mqd.app.operate import Pressed
-    from mqd.model.command import Command
+    from mqd.model.command import Command, SubmitOrder
+    from mqd.model.order import Order
     from mqd.publish.status import DeskStatus
 
 _WAIT_S = 5.0
@@ -118,11 +119,11 @@ def _lines(action: str, strategy: str, pressed: Pressed, database: str | None) -
     else:
         lines += [f"taken: desk is {after.desk_state}", pressed.result, pressed.means]
     if not pressed.is_running:
-        lines += _next_start(after, pressed.kept, database)
+        lines += _next_start(after, pressed, database)
     return lines
 
 
-def _next_start(after: DeskStatus, kept: tuple[Command, ...], database: str | None) -> list[str]:
+def _next_start(after: DeskStatus, pressed: Pressed, database: str | None) -> list[str]:
     """What a desk that does not run now does when it is started."""
     from mqd.app.settings import WITH_A_BROKER
     from mqd.store.database import shown
@@ -131,19 +132,26 @@ def _next_start(after: DeskStatus, kept: tuple[Command, ...], database: str | No
     config = f"--config {after.profile} " if after.profile in WITH_A_BROKER else ""
     word = f"mqd run {config}--db {place}"
     lines = [f"no desk runs on this journal; `{word}` starts {after.desk_state}"]
-    lines += [f"  and then: {command_text(command)}" for command in kept]
+    lines += [f"  and then: {command_text(command)}" for command in pressed.kept]
+    lines += [f"  when that has ended: {_order_text(order)}" for order in pressed.waiting]
     return lines
+
+
+def _order_text(order: SubmitOrder | Order) -> str:
+    from mqd.ground.canonical import decimal_text
+
+    shares = f"{decimal_text(order.qty)} {order.symbol}"
+    stop = f" at a stop of {decimal_text(order.stop_price)}" if order.stop_price else ""
+    return f"{order.side} {shares}{stop} ({order.client_order_id})"
 
 
 def command_text(command: Command) -> str:
     """A command in words."""
-    from mqd.ground.canonical import decimal_text
     from mqd.model.command import CancelOrder, LookUpOrder, SubmitOrder
 
     match command:
         case SubmitOrder():
-            shares = f"{decimal_text(command.qty)} {command.symbol}"
-            return f"{command.side} {shares} ({command.client_order_id})"
+            return _order_text(command)
         case CancelOrder():
             return f"ask {command.client_order_id} back"
         case LookUpOrder():

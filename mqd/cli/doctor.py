@@ -66,6 +66,12 @@ def _print(config: str, found: list[Check]) -> None:
         typer.echo(f"{_MARKS[check.verdict]:<4} {check.name:<{width}}  {check.said}")
         if check.hint:
             typer.echo(f"{'':<4} {'':<{width}}  -> {check.hint}")
-    bad = sum(check.verdict == "failed" for check in found)
+    failed = [check for check in found if check.verdict == "failed"]
+    bad, only_entries = len(failed), sum(check.stops == "entries" for check in failed)
+    if only_entries:
+        typer.echo(
+            f"{only_entries} of the failed would stop entries alone if the desk had a position or a"
+            " working order: it would start halted, and get out"
+        )
     what = f"{bad} of {len(found)} checks failed" if bad else f"all {len(found)} checks are fine"
     typer.echo(f"{config}: {what}")

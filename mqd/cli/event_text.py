@@ -20,6 +20,7 @@ from mqd.model.event import (
     OrderNotTaken,
     OrderRejected,
     OrderReported,
+    RequestAnswered,
     SessionClosed,
     SessionOpened,
     SnapshotFailed,
@@ -87,6 +88,8 @@ def _line_text(event: Event) -> str:
         case StreamLost() | StreamRestored():
             word = "lost" if isinstance(event, StreamLost) else "restored"
             return f"stream {event.stream} {word}"
+        case RequestAnswered():
+            return f"{event.request}: {event.outcome} after {event.took_ms:,} ms"
         case BrokerLockedOut():
             return f"locked out: {event.reason}"
         case UnreadableReceived():

@@ -1,4 +1,4 @@
-"""`mqd explore`: every interleaving of what a broker may do to one or two orders."""
+"""`mqd explore`: every interleaving of what a broker may do to an entry, its stop and its exit."""
 
 from __future__ import annotations
 
@@ -10,10 +10,18 @@ import typer
 
 from mqd.cli.options import FormatOption, RecordOption, RulesOption, TableFormat
 
+_NAMES = {1: "exploration", 2: "exploration_of_two", 3: "exploration_of_a_stop"}
+
 
 def explore(
     orders: Annotated[
-        int, typer.Option("--orders", min=1, max=2, help="1: an entry. 2: and its exit.")
+        int,
+        typer.Option(
+            "--orders",
+            min=1,
+            max=3,
+            help="1: an entry. 2: and its exit. 3: a held position, its stop and its exit.",
+        ),
     ] = 1,
     depth: Annotated[int, typer.Option("--depth", min=1, help="How many things happen.")] = 6,
     rules: RulesOption = None,
@@ -47,7 +55,6 @@ def explore(
             + ("all held" if not found.violations else f"{len(found.violations)} did not hold")
         )
     if record:
-        name = "exploration" if orders == 1 else "exploration_of_two"
-        record_proof(name, {**figures, "violations": len(found.violations)})
+        record_proof(_NAMES[orders], {**figures, "violations": len(found.violations)})
     if found.violations:
         raise typer.Exit(1)

@@ -11,13 +11,13 @@ from mqd.engine.state import DeskState
 from mqd.feeds.calendar import exchange_datetime, exchange_time_text
 from mqd.ground.canonical import decimal_text
 from mqd.ground.times import iso_utc
-from mqd.model.command import SubmitOrder
 from mqd.model.decision import (
     ENTER,
     EXIT,
     EXIT_WAITS,
     NO_TRADE,
     BarSetAside,
+    BreakerMoved,
     Decision,
     DeskStateChanged,
     DriftFound,
@@ -42,6 +42,7 @@ from mqd.model.order import OrderStateChangedEvent
 from mqd.model.position import ZERO, Trade
 from mqd.publish.figures import counts_text, price_text, signed_usd
 from mqd.publish.summary import ranked, true_codes
+from mqd.publish.trade_journal import made_by
 from mqd.rules.book import RuleBook
 
 # A comparison is asked for many times a day, and mostly finds nothing.
@@ -212,6 +213,8 @@ def noted(note: Note) -> tuple[str, Tone] | None:
         case DeskStateChanged() if not note.event.endswith(_BY_BUTTON):
             moved = f"from {note.from_state} to {note.to_state} ({note.rule})"
             return f"the desk went {moved}", Tone.bad
+        case BreakerMoved():
+            return note.text, Tone.warning
         case OperatorHeard():
             button = f"{note.action} {note.strategy}".rstrip()
             return f"{button} by {note.by}: {note.reason}. {note.result}", Tone.warning
@@ -245,15 +248,13 @@ def _exit_text(decision: Decision, outcome: Outcome, state: DeskState) -> str:
 
 def _order_of(decision: Decision, outcome: Outcome, state: DeskState) -> str:
     """The order that a decision made, in words."""
-    for command in outcome.commands:
-        if not isinstance(command, SubmitOrder):
-            continue
-        order = state.orders.get(command.client_order_id)
-        if order is not None and order.strategy == decision.strategy:
-            stop = f", stop {price_text(order.stop_loss)}" if order.stop_loss else ""
-            reason = f", {order.reason}" if decision.outcome == EXIT else ""
-            return (
-                f"{order.side.upper()} {decimal_text(order.qty)} {order.symbol} at "
-                f"{price_text(order.reference_price)}{stop}{reason}"
-            )
-    return decision.symbol
+    order = made_by(decision, outcome, state)
+    if order is None:
+        return decision.symbol
+    stop = f", stop {price_text(order.stop_loss)}" if order.stop_loss else ""
+    reason = f", {order.reason}" if decision.outcome == EXIT else ""
+    waits = "; it waits for the stop at the broker to end" if order.never_left else ""
+    return (
+        f"{order.side.upper()} {decimal_text(order.qty)} {order.symbol} at "
+        f"{price_text(order.reference_price)}{stop}{reason}{waits}"
+    )

@@ -12,6 +12,7 @@ from mqd.ground.times import iso_utc
 from mqd.model.command import CancelOrder, LookUpOrder, SubmitOrder, TakeSnapshot
 from mqd.model.decision import (
     BarSetAside,
+    BreakerMoved,
     Decision,
     DeskStateChanged,
     DriftFound,
@@ -64,7 +65,8 @@ def _record_text(record: Record, table_of: TableOf) -> str:
         case Trade():
             return f"trade {record.exit_reason} {signed_usd(record.pnl_usd)} USD"
         case SubmitOrder():
-            return f"send {record.side.upper()} {decimal_text(record.qty)} {record.symbol}"
+            stop = f", stop {decimal_text(record.stop_price)}" if record.stop_price else ""
+            return f"send {record.side.upper()} {decimal_text(record.qty)} {record.symbol}{stop}"
         case CancelOrder():
             return f"cancel {record.client_order_id}"
         case LookUpOrder():
@@ -85,6 +87,8 @@ def _note_text(note: Note) -> str:
             return f"incident {note.error}: {note.message}"
         case DeskStateChanged():
             return f"desk {note.from_state} -> {note.to_state}"
+        case BreakerMoved():
+            return note.text
         case WatchActed():
             return f"{note.code}: {note.act} {note.subject}"
         case OperatorHeard():
@@ -95,7 +99,20 @@ def _note_text(note: Note) -> str:
         case Reconciled():
             return f"compared: {note.verdict}, {note.differences} differences"
         case TradeWatched():
-            return f"held {duration_text(note.held_s)}, unwatched {note.unprotected_s}s"
+            return (
+                f"held {duration_text(note.held_s)}, unwatched {note.unprotected_s}s"
+                f"{stop_text(note)}"
+            )
+
+
+def stop_text(note: TradeWatched) -> str:
+    """What became of the stop at the broker: how soon it rested, and how well it was filled."""
+    if note.stop_after_ms is None:
+        return ""
+    text = f", a stop at the broker after {note.stop_after_ms / 1_000:.1f}s"
+    if note.stop_beyond is not None:
+        text += f", filled {decimal_text(note.stop_beyond)} USD a share beyond its price"
+    return text
 
 
 def _decision_text(decision: Decision, table: DecisionTable) -> str:

@@ -28,7 +28,7 @@ _WORDS = {
     "cancel_to_confirmed": "cancel asked to confirmed",
     BAR_TO_DECISION: "bar's end to decision",
 }
-_COLUMNS = ("In ms", "Count", *(f"p{percent}" for percent in PERCENTS), "Largest")
+_COLUMNS = ("In ms", "Count", *(f"p{percent}" for percent in PERCENTS), "Largest", "p95 at most")
 _ORDER_COLUMNS = (
     "Order", "Submitted", "To ack ms", "To first fill ms", "To filled ms", "Cancel ms", "Sent",
     "Look-ups", "Unknown", "State",
@@ -51,7 +51,7 @@ def _session(session: SessionTimes) -> Section:
         session.remarks(),
         tuple(_counts(session)),
         _COLUMNS,
-        tuple(_spread(name, spread) for name, spread in spreads.items()),
+        tuple(_spread(name, spread, session.most_ns.get(name)) for name, spread in spreads.items()),
         frozenset(_COLUMNS[1:]),
     )
 
@@ -64,9 +64,12 @@ def _counts(session: SessionTimes) -> Iterator[tuple[str, str]]:
         yield "unknown outcomes", f"{session.unknown_outcomes:,}"
 
 
-def _spread(name: str, spread: Spread) -> tuple[str, ...]:
+def _spread(name: str, spread: Spread, most_ns: int | None) -> tuple[str, ...]:
     times = (*spread.percentiles_ns, spread.largest_ns)
-    return _WORDS[name], f"{spread.times:,}", *(_ms(time_ns) for time_ns in times)
+    most = _ms(most_ns)
+    if most_ns is not None and spread.p95_ns > most_ns:
+        most += ": too slow"
+    return _WORDS[name], f"{spread.times:,}", *(_ms(time_ns) for time_ns in times), most
 
 
 def _orders(session: SessionTimes) -> Section:

@@ -1,11 +1,14 @@
-"""Progress for long work: a moving line on a terminal, nothing at all when piped."""
+"""Progress for long work: a moving line on a terminal, nothing when piped; and what is awaited."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+import typer
 
 from mqd.model.event import BarClosed
 
@@ -34,6 +37,25 @@ class _BarProgress:
             self._bars += 1
             if self._bars % _EVERY == 0:
                 self._progress.update(self._task, completed=self._bars)
+
+
+_QUIET_S = 1.0  # what is over by then needs no words
+
+
+@contextmanager
+def waiting() -> Iterator[Callable[[str], None]]:
+    """Takes what is waited for and says it on stderr, once each, when it takes longer."""
+    awaited, since_s, said = "", time.monotonic(), ""
+
+    def say(what: str) -> None:
+        nonlocal awaited, since_s, said
+        if what != awaited:
+            awaited, since_s = what, time.monotonic()
+        if what != said and time.monotonic() - since_s >= _QUIET_S:
+            said = what
+            typer.echo(f"mqd: waiting for {what}", err=True)
+
+    yield say
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import typer
 
 from mqd.cli.buttons import command_text, press_button, signed
 from mqd.cli.options import FormatOption, JournalOption, TableFormat
+from mqd.cli.progress import waiting
 from mqd.ground.errors import JournalInUseError
 
 if TYPE_CHECKING:
@@ -73,7 +74,8 @@ def _compared(place: str, config: str | None, button: Button | None, *, dry_run:
     if not settings.is_simulated:
         from mqd.app.reconcile_account import reconcile_account
 
-        return reconcile_account(place, settings, clock, dry_run=dry_run, adopt=button)
+        with waiting() as say:
+            return reconcile_account(place, settings, clock, dry_run=dry_run, adopt=button, say=say)
     return compared(place, settings, clock, dry_run=dry_run, adopt=button)
 
 

@@ -136,6 +136,9 @@ def latency(
     out: Annotated[
         Path | None, typer.Option("--out", help="Write to this .txt, .csv or .json file.")
     ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Fail where a step took longer than the rules say.")
+    ] = False,
 ) -> None:
     """How long orders took: sent, acknowledged, filled, taken back; percentiles by session."""
     from mqd.app.report import latency_report
@@ -159,6 +162,10 @@ def latency(
         sections = sections_of(found, with_orders=session is not None)
         written = _in_words(TITLE, sections, ReportFormat.text, is_file=out is not None)
     _write(written, out, f"{len(found.orders):,} orders of {len(found.sessions):,} sessions")
+    if check and found.too_slow:
+        for date, slow in found.too_slow:
+            typer.echo(f"too slow in {date}: {slow.text}", err=True)
+        raise typer.Exit(1)
 
 
 def _line_text(line: TradingEvent) -> str:

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from mqd.cli.happenings import both_times, clock_of
+from mqd.cli.journal_lines import stop_text
 from mqd.cli.sections import Section
 from mqd.ground.canonical import decimal_text
 from mqd.ground.times import iso_utc
@@ -81,7 +82,8 @@ def _trades(found: DailyReport) -> Section:
         return Section("Trades", ("none",))
     numbers = frozenset(_TRADE_COLUMNS[3:10])
     rows = tuple(_trade_row(item, found.unprotected_s(item.trade)) for item in found.trades)
-    return Section("Trades", tuple(_risk_sentences(found)), (), _TRADE_COLUMNS, rows, numbers)
+    said = (*_risk_sentences(found), *_stop_sentences(found))
+    return Section("Trades", said, (), _TRADE_COLUMNS, rows, numbers)
 
 
 def _trade_row(item: TradeRisk, unprotected_s: int | None) -> tuple[str, ...]:
@@ -92,6 +94,17 @@ def _trade_row(item: TradeRisk, unprotected_s: int | None) -> tuple[str, ...]:
         signed_usd(trade.pnl_usd), _cents(item.planned_usd), _cents(item.beyond_usd),
         "-" if unprotected_s is None else duration_text(unprotected_s), trade.exit_reason,
     )  # fmt: skip
+
+
+def _stop_sentences(found: DailyReport) -> Iterator[str]:
+    """For how long the broker held no stop, and how well one was filled."""
+    for item in found.trades:
+        note = found.watched(item.trade)
+        if note is not None and note.stop_after_ms is not None:
+            yield (
+                f"{item.trade.symbol} of {_both_clocks(item.trade.entry_ns)}: "
+                f"{stop_text(note).removeprefix(', ')}."
+            )
 
 
 def _risk_sentences(found: DailyReport) -> Iterator[str]:

@@ -108,6 +108,7 @@ def _run(plan: RunPlan, stop: StopSwitch, form: TableFormat) -> None:
     clock = StoppableClock(stop)
     with _outside(plan, clock) as outside:
         desk_run = _opened(plan, clock)
+        _warn(desk_run)
         tally = Tally(lambda: desk_run.desk.took_ns)
         desk_run.desk.stopwatch = time.perf_counter_ns
         if form is TableFormat.json:
@@ -126,7 +127,7 @@ def _outside(plan: RunPlan, clock: StoppableClock) -> Iterator[tuple[OutsideWatc
     """Who watches from outside; told at the end, also of the error that ended the desk."""
     from mqd.app.watchers import close_watchers, outside_watchers
 
-    watchers = outside_watchers(plan.settings, os.environ, clock)
+    watchers = outside_watchers(plan.settings, os.environ, clock, plan.book.limits)
     ended: BaseException | None = None
     try:
         yield watchers
@@ -212,6 +213,18 @@ def _run_in_sight(
         lines.finish()
     summary = _summary(desk_run, tally, stop)
     print_trimmed(console, lambda: print_summary(console, summary, desk_run.calls))
+
+
+def _warn(desk_run: DeskRun | LiveRun) -> None:
+    """Say loudly why this desk is started to get out, and for nothing else."""
+    for check in desk_run.warnings:
+        typer.echo(f"mqd: WARNING: {check.name}: {check.said}", err=True)
+    if desk_run.warnings:
+        typer.echo(
+            "mqd: WARNING: checks failed, and the journal holds a position or an order that works:"
+            " the desk starts halted. Exits go on, nothing is opened until `mqd resume`",
+            err=True,
+        )
 
 
 def _tell_unfinished(desk_run: DeskRun | LiveRun) -> None:

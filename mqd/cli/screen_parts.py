@@ -157,7 +157,8 @@ def _orders(state: DeskState) -> list[Text]:
 
 def _order(order: Order) -> Text:
     filled = f", {decimal_text(order.filled_qty)} filled" if order.filled_qty else ""
-    text = f"{order.side.upper()} {decimal_text(order.qty)} {order.symbol} {order.type}{filled}  "
+    kind = order.type + (f" {price_text(order.stop_price)}" if order.stop_price else "")
+    text = f"{order.side.upper()} {decimal_text(order.qty)} {order.symbol} {kind}{filled}  "
     return Text(text).append(order.state, "yellow")
 
 
@@ -171,6 +172,8 @@ def _protections(shown: Shown) -> list[Text]:
         line.append("none in this run", "dim")
     if shown.state.state_name not in {"", shown.book.desk_machine.initial}:
         line.append(f"   desk {shown.state.state_name}", "bold red")
+    if shown.state.breaker.state_name not in {"", shown.book.breaker_machine.initial}:
+        line.append(f"   breaker {shown.state.breaker.state_name}", "yellow")
     return [line]
 
 

@@ -86,6 +86,9 @@ def _as_proof(plan: SimulationPlan, summary: Summary, took_s: float) -> dict[str
         "orders": summary.orders,
         "fills": summary.fills,
         "trades": summary.trades,
+        "entries_refused_by_validation": summary.refused_entries,
+        "exits_refused_by_validation": summary.refused_exits,
+        "share_refused_by_validation": round(summary.refused_share, 6),
         "faults": dict(sorted(summary.faults.items())),
         "crashes": dict(sorted(summary.crashes.items())),
         "incidents": dict(sorted(summary.incidents.items())),
@@ -141,6 +144,9 @@ def _as_json(plan: SimulationPlan, summary: Summary, took_s: float, again: str) 
         "sent_again": summary.sent_again,
         "fills": summary.fills,
         "trades": summary.trades,
+        "entries_refused_by_validation": summary.refused_entries,
+        "exits_refused_by_validation": summary.refused_exits,
+        "share_refused_by_validation": round(summary.refused_share, 6),
         "faults": dict(sorted(summary.faults.items())),
         "crashes": dict(sorted(summary.crashes.items())),
         "incidents": dict(sorted(summary.incidents.items())),
@@ -161,6 +167,11 @@ def _show(plan: SimulationPlan, summary: Summary, took_s: float, again: str) -> 
     console.print(
         f"{summary.days:,} days: {summary.events:,} events, {summary.orders:,} orders"
         f" ({summary.sent_again:,} sent again), {summary.fills:,} fills, {summary.trades:,} trades"
+    )
+    console.print(
+        f"refused by validation: {summary.refused_entries:,} entries"
+        f" ({summary.refused_share:.2%} of the orders); {summary.refused_exits:,} exits, which are"
+        " sent all the same"
     )
     for title, counts in (
         ("faults", summary.faults),

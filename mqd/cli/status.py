@@ -11,6 +11,7 @@ from mqd.cli.options import FormatOption, JournalOption, TableFormat
 
 if TYPE_CHECKING:
     from mqd.cli.sections import Section
+    from mqd.model.order import Order
     from mqd.publish.protection_status import ProtectionStatus
     from mqd.publish.status import DeskStatus, Standing
 
@@ -103,6 +104,7 @@ def _lines(found: DeskStatus) -> list[tuple[str, str]]:
         (f"{item.stream} is down since", both_times(item.since_ns))
         for item in found.lines.streams_down
     ]
+    facts.append(("breaker", _breaker(found)))
     for what, trouble in (
         ("no answer since", found.lines.unanswered),
         ("locked out since", found.lines.locked_out),
@@ -110,6 +112,16 @@ def _lines(found: DeskStatus) -> list[tuple[str, str]]:
         if trouble is not None:
             facts.append((what, f"{both_times(trouble.since_ns)}: {trouble.reason}"))
     return facts
+
+
+def _breaker(found: DeskStatus) -> str:
+    """Its state, since when and why; nothing more of one that never moved."""
+    from mqd.cli.happenings import both_times
+
+    moved = found.lines.breaker_moved
+    if moved is None or moved.to_state != found.breaker:
+        return found.breaker or "not yet"
+    return f"{found.breaker} since {both_times(moved.at_ns)}: {moved.text}"
 
 
 def _now(found: DeskStatus) -> list[tuple[str, str]]:
@@ -158,13 +170,19 @@ def _working(found: DeskStatus) -> Section:
 
     columns = ("Order", "State", "Side", "Qty", "Filled", "Since")
     rows = tuple(
-        (order.client_order_id, order.state, order.side, decimal_text(order.qty),
+        (order.client_order_id, order.state, _side_text(order), decimal_text(order.qty),
          decimal_text(order.filled_qty), both_times(order.created_ns))
         for order in found.working
     )  # fmt: skip
     said = () if rows else ("none",)
     numbers = frozenset({"Qty", "Filled"})
     return Section("Working orders", said, columns=columns, rows=rows, numbers=numbers)
+
+
+def _side_text(order: Order) -> str:
+    from mqd.publish.figures import price_text
+
+    return order.side + (f", stop {price_text(order.stop_price)}" if order.stop_price else "")
 
 
 def _protections(found: DeskStatus) -> Section:

@@ -1,4 +1,4 @@
-"""Stopping politely: Ctrl-C and a kill end a run after the event in hand; SIGUSR1 halts it."""
+"""Stopping politely: Ctrl-C, a kill or a hang-up ends a run after an event; SIGUSR1 halts it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ _SLICE_S = 0.05
 class StopSwitch:
     """While entered, the first SIGINT or SIGTERM is a wish; the second ends the process at once.
 
-    SIGUSR1 ends nothing: it is a wish that the desk be halted.
+    SIGHUP is the same wish and never more: a terminal that goes away may send several. Where it
+    was ignored before, as under `nohup`, it stays ignored. SIGUSR1 ends nothing: it is a wish
+    that the desk be halted.
     """
 
     def __init__(self) -> None:
@@ -36,6 +38,8 @@ class StopSwitch:
     def __enter__(self) -> Self:
         for number in (signal.SIGINT, signal.SIGTERM):
             self._before[number] = signal.signal(number, self._heard)
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            self._before[signal.SIGHUP] = signal.signal(signal.SIGHUP, self._heard_hangup)
         self._before[signal.SIGUSR1] = signal.signal(signal.SIGUSR1, self._heard_halt)
         return self
 
@@ -51,6 +55,9 @@ class StopSwitch:
     def _heard(self, number: int, frame: FrameType | None) -> None:  # the form of a handler
         if self.is_wanted:
             raise KeyboardInterrupt
+        self.is_wanted = True
+
+    def _heard_hangup(self, number: int, frame: FrameType | None) -> None:  # as above
         self.is_wanted = True
 
     def _heard_halt(self, number: int, frame: FrameType | None) -> None:  # the form of a handler

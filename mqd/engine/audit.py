@@ -15,7 +15,7 @@ from mqd.engine.state import DeskState
 from mqd.ground.canonical import decimal_text
 from mqd.ground.errors import InvariantViolatedError
 from mqd.model.command import SubmitOrder
-from mqd.model.order import ENTRY, EXIT, EXTERNAL
+from mqd.model.order import ENTRY, EXIT, EXTERNAL, LEAVING, PROTECTIVE, Order
 from mqd.rules.expressions import ir
 
 _ZERO = Decimal(0)
@@ -48,6 +48,7 @@ class AuditFacts:
     cash_gap: float = 0.0
     wrong_working: int = 0
     exit_excess: float = 0.0
+    exits_beside_stops: int = 0
     entries_on_one_symbol: int = 0
     entries_while_stopped: int = 0
     positions_without_exit: int = 0
@@ -147,39 +148,46 @@ def _audit_cash(engine: Engine, state: DeskState, step: Step, facts: AuditFacts)
 
 
 def _audit_working(engine: Engine, state: DeskState, facts: AuditFacts) -> None:
-    entries: Counter[str] = Counter()
-    leaving: dict[tuple[str, str, str], Decimal] = {}
-    for order_id in state.working:
-        order = state.orders.get(order_id)
-        if order is None:
-            continue
-        if order.role == ENTRY:
-            entries[order.symbol] += 1
-        elif order.role == EXIT:
-            key = (order.strategy, order.symbol, order.side)
-            # One that is asked back may still trade, and cannot be asked for more than that.
-            rest = _ZERO if order.state == PENDING_CANCEL else max(order.remaining_qty, _ZERO)
-            leaving[key] = EXACT.add(leaving.get(key, _ZERO), rest)
+    working = [state.orders[order_id] for order_id in state.working if order_id in state.orders]
+    entries = Counter(order.symbol for order in working if order.role == ENTRY)
     for symbol, number in entries.items():
         facts.entries_on_one_symbol = max(number, facts.entries_on_one_symbol)
         if number > 1:
             words = "{1} entries work on {0}"
             facts.places.append(Place("entries_on_one_symbol", words, (symbol, number)))
+    _audit_leaving(state, [order for order in working if order.role in LEAVING], facts)
+    exits = {order[1:4] for order in working if order.role == EXIT}  # strategy, symbol, side
+    for strategy, symbol in state.holdings:
+        if (
+            strategy != EXTERNAL
+            and not is_managed(engine, (strategy, symbol))
+            and state.state_name == engine.desk.rules.initial
+            and (strategy, symbol, "sell") not in exits
+        ):
+            words = "{} holds {}, and neither a strategy nor a working exit looks after it"
+            facts.count("positions_without_exit", words, strategy, symbol)
+
+
+def _audit_leaving(state: DeskState, working: list[Order], facts: AuditFacts) -> None:
+    """Exits and stops together close no more than there is, and only one of the two is out."""
+    leaving: dict[tuple[str, str, str], Decimal] = {}
+    out: dict[str, set[tuple[str, str]]] = {EXIT: set(), PROTECTIVE: set()}
+    for order in working:
+        key = (order.strategy, order.symbol, order.side)
+        # One that is asked back may still trade, and cannot be asked for more than that.
+        rest = _ZERO if order.state == PENDING_CANCEL else max(order.remaining_qty, _ZERO)
+        leaving[key] = EXACT.add(leaving.get(key, _ZERO), rest)
+        if not order.never_left:
+            out[order.role].add(key[:2])
     for (strategy, symbol, side), qty in leaving.items():
         held = state.ledger.positions.get(strategy, symbol).qty
         can_leave = max(held if side == "sell" else held.copy_negate(), _ZERO)
         if qty > can_leave:
             words = "exits of {0} may still {2} {3} {1}, where {4} can be closed"
             facts.compare("exit_excess", words, qty, can_leave, strategy, symbol, side)
-    for strategy, symbol in state.holdings:
-        if (
-            strategy != EXTERNAL
-            and not is_managed(engine, (strategy, symbol))
-            and state.state_name == engine.desk.rules.initial
-            and (strategy, symbol, "sell") not in leaving
-        ):
-            words = "{} holds {}, and neither a strategy nor a working exit looks after it"
-            facts.count("positions_without_exit", words, strategy, symbol)
+    for strategy, symbol in sorted(out[EXIT] & out[PROTECTIVE]):
+        words = "an exit of {} was sent for {} while a stop there has not ended"
+        facts.count("exits_beside_stops", words, strategy, symbol)
 
 
 def _audit_commands(engine: Engine, state: DeskState, step: Step, facts: AuditFacts) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import NamedTuple
 
 from mqd.engine.core import Engine
 from mqd.engine.ledger import EXACT
-from mqd.engine.moves import UNKNOWN, in_age_order
+from mqd.engine.moves import UNKNOWN, in_age_order, waits_here
 from mqd.engine.positions import share_of
 from mqd.engine.state import DeskState
 from mqd.ground.ids import is_ours
@@ -62,27 +63,39 @@ class Difference:
 class Comparison:
     """What a comparison found: every difference, which symbols wait for an order's outcome, what
     is looked at again before anything is done about it, and the codes that refuse to go on.
+
+    `lacking` are those too small to count with which the broker has less than the desk, and
+    `lacks` those of them that are no fill on its way: an exit would ask for what is not there.
     """
 
     differences: tuple[Difference, ...]
     waiting: frozenset[str]
     looking: tuple[Difference, ...]
     refusals: tuple[str, ...]
+    lacking: tuple[Difference, ...] = ()
+    lacks: tuple[Difference, ...] = ()
+
+
+class _LookedAt(NamedTuple):
+    """One position's difference: whether it is too small to count, and whether it is too early."""
+
+    difference: Difference
+    is_small: bool
+    is_early: bool
 
 
 def compare(engine: Engine, state: DeskState, snapshot: SnapshotTaken) -> Comparison:
     """Every difference between the desk and a snapshot; changes nothing."""
-    waiting = _waiting(state, snapshot)
+    waiting = _waiting(engine, state, snapshot)
     looked_at = tuple(_positions(engine, state, snapshot, waiting))
-    looks_again = engine.book.drift_looks_again
-    is_early = [
-        not state.adopts_next
-        and bool(looks_again.evaluate(None, None, state.session, state.desk, None, None, facts))
-        for _, facts in looked_at
-    ]
-    drifts = tuple(d for (d, _), early in zip(looked_at, is_early, strict=True) if not early)
-    looking = tuple(d for (d, _), early in zip(looked_at, is_early, strict=True) if early)
-    found = (*drifts, *_orders(state, snapshot), *_cash(state, snapshot))
+    counting = [each for each in looked_at if not each.is_small]
+    drifts = tuple(each.difference for each in counting if not each.is_early)
+    looking = tuple(each.difference for each in counting if each.is_early)
+    lacking = [each for each in looked_at if each.is_small and is_less(each.difference)]
+    ended = tuple(_ended(engine, state, snapshot))
+    looking += tuple(each.difference for each in ended if each.is_early)
+    lost = tuple(each.difference for each in ended if not each.is_early)
+    found = (*drifts, *lost, *_orders(engine, state, snapshot), *_cash(state, snapshot))
     facts = DriftFacts(
         missing_positions=sum(1 for d in drifts if d.kind in {MISSING_LOCAL, MISSING_BROKER}),
         largest_share=max(
@@ -91,26 +104,37 @@ def compare(engine: Engine, state: DeskState, snapshot: SnapshotTaken) -> Compar
     )
     rules = engine.book.drift_refuses
     mask = rules.evaluate(None, None, state.session, state.desk, None, None, facts)
-    return Comparison(found, waiting, looking, rules.true_codes(mask))
+    return Comparison(
+        found, waiting, looking, rules.true_codes(mask),
+        tuple(each.difference for each in lacking),
+        tuple(each.difference for each in lacking if not each.is_early),
+    )  # fmt: skip
 
 
-def _waiting(state: DeskState, snapshot: SnapshotTaken) -> frozenset[str]:
+def is_less(difference: Difference) -> bool:
+    """Whether the broker has less of a position than the desk, or it on the other side."""
+    local, broker = difference.local, difference.broker
+    return broker.copy_abs() < local.copy_abs() or broker * local < 0
+
+
+def _waiting(engine: Engine, state: DeskState, snapshot: SnapshotTaken) -> frozenset[str]:
     """Symbols whose difference may come from an order that is not settled."""
     reported = {report.client_order_id for report in snapshot.orders}
     symbols = {
         order.symbol
         for order in in_age_order(state)
-        if order.state == UNKNOWN or order.client_order_id not in reported
+        if order.state == UNKNOWN
+        or (order.client_order_id not in reported and not waits_here(engine, order))
     }
     return frozenset(symbols)
 
 
 def _positions(
     engine: Engine, state: DeskState, snapshot: SnapshotTaken, waiting: frozenset[str]
-) -> Iterator[tuple[Difference, DriftFacts]]:
+) -> Iterator[_LookedAt]:
     there = {item.symbol: item for item in snapshot.positions if item.qty}
     here = {item.symbol for item in state.ledger.positions.open_positions()}
-    tolerates = engine.book.drift_tolerates
+    tolerates, looks_again = engine.book.drift_tolerates, engine.book.drift_looks_again
     for symbol in sorted(here | set(there)):
         local = state.ledger.positions.held(symbol)
         held = there.get(symbol)
@@ -121,14 +145,14 @@ def _positions(
         share = share_of(gap, max(local.copy_abs(), broker.copy_abs()), _SHARE_STEP)
         facts = _drift_facts(state, symbol, gap, share)
         facts.looks = looks_at(state, symbol, local, broker)
-        if tolerates.evaluate(None, None, state.session, state.desk, None, None, facts):
-            continue
         kind = QUANTITY_MISMATCH if local and broker else MISSING_BROKER
         difference = Difference(
             MISSING_LOCAL if not local else kind, symbol, local, broker, share,
             held.average_price if held is not None else None,
         )  # fmt: skip
-        yield difference, facts
+        given = (None, None, state.session, state.desk, None, None, facts)
+        is_early = not state.adopts_next and bool(looks_again.evaluate(*given))
+        yield _LookedAt(difference, bool(tolerates.evaluate(*given)), is_early)
 
 
 def looks_at(state: DeskState, symbol: str, local: Decimal, broker: Decimal) -> int:
@@ -150,7 +174,7 @@ def _drift_facts(state: DeskState, symbol: str, gap: Decimal, share: Decimal) ->
     )
 
 
-def _orders(state: DeskState, snapshot: SnapshotTaken) -> Iterator[Difference]:
+def _orders(engine: Engine, state: DeskState, snapshot: SnapshotTaken) -> Iterator[Difference]:
     reported = {report.client_order_id for report in snapshot.orders}
     for report in snapshot.orders:
         if report.client_order_id not in state.orders:
@@ -159,9 +183,22 @@ def _orders(state: DeskState, snapshot: SnapshotTaken) -> Iterator[Difference]:
                 kind, report.client_order_id or report.broker_order_id, _ZERO, report.qty
             )
     for order in in_age_order(state):
-        is_older = order.created_ns <= snapshot.asked_ns
+        is_older = order.created_ns <= snapshot.asked_ns and not waits_here(engine, order)
         if is_older and order.role != EXTERNAL and order.client_order_id not in reported:
             yield Difference(STUCK_ORDER, order.client_order_id, order.remaining_qty, _ZERO)
+
+
+def _ended(engine: Engine, state: DeskState, snapshot: SnapshotTaken) -> Iterator[_LookedAt]:
+    """Orders of ours that have ended here and work there; a list may be older than their end."""
+    looks_again = engine.book.drift_looks_again
+    for report in snapshot.orders:
+        order_id = report.client_order_id
+        if order_id in state.orders and order_id not in state.working:
+            looks = looks_at(state, order_id, _ZERO, report.qty)
+            facts = DriftFacts(looks=looks, orders=1)
+            given = (None, None, state.session, state.desk, None, None, facts)
+            difference = Difference(LOST_ORDER, order_id, _ZERO, report.qty)
+            yield _LookedAt(difference, False, bool(looks_again.evaluate(*given)))
 
 
 def _cash(state: DeskState, snapshot: SnapshotTaken) -> Iterator[Difference]:

@@ -16,9 +16,14 @@ from mqd.rules.book import Row
 from mqd.rules.compile.book import CompiledBook
 from mqd.rules.compile.strategy import CompiledStrategy
 
+TIME_PASSED = "time_passed"
+
 
 class Engine(NamedTuple):
-    """A compiled book with its machines; nothing in it changes."""
+    """A compiled book with its machines; nothing in it changes.
+
+    `breaker_waits` are the states of the breaker that the passing of time may lead out of.
+    """
 
     book: CompiledBook
     orders: OrderStateMachine
@@ -26,6 +31,8 @@ class Engine(NamedTuple):
     by_symbol: dict[str, tuple[CompiledStrategy, ...]]
     order_state_codes: dict[str, int]
     broker_words: dict[str, str]
+    breaker: WrappedMachine
+    breaker_waits: frozenset[str]
 
     @classmethod
     def of(cls, book: CompiledBook) -> Engine:
@@ -40,6 +47,12 @@ class Engine(NamedTuple):
             {symbol: tuple(found) for symbol, found in by_symbol.items()},
             {item.name: code for code, item in enumerate(book.rules.order_machine.states)},
             {item.word: item.means for item in book.rules.broker_words.statuses},
+            WrappedMachine(book.rules.breaker_machine, book.guards),
+            frozenset(
+                state
+                for (state, event), row in book.rules.breaker_machine.table.items()
+                if event == TIME_PASSED and row.target not in {None, state}
+            ),
         )
 
 

@@ -8,7 +8,7 @@ from mqd.engine.core import Engine, Step
 from mqd.engine.gate import checked, exit_signal, submit_entry, submit_exit
 from mqd.engine.holdings import looked_at
 from mqd.engine.ledger import EXACT
-from mqd.engine.moves import count_exits
+from mqd.engine.moves import count_exits, count_queued
 from mqd.engine.state import DeskState
 from mqd.model.decision import ENTER, EXIT, EXIT_WAITS, NO_TRADE, REFUSED, Decision
 from mqd.model.event import BarClosed
@@ -32,6 +32,7 @@ def decide(
     strategy_id = compiled.rules.header.id
     facts = state.strategies[strategy_id]
     facts.working_exits = count_exits(state, strategy_id, bar.symbol) if state.working else 0
+    state.desk.queued_orders = count_queued(state) if state.working else 0
     no_trade, exits, lots, stop, stop_known, values = compiled.decide(
         bar, state.symbols[bar.symbol], state.session, state.desk, facts
     )
@@ -43,7 +44,8 @@ def decide(
     else:
         exits = 0
         if not no_trade:
-            signal = _entry_signal(compiled, bar, lots, stop if stop_known else None)
+            lot = state.symbols[bar.symbol].lot_qty
+            signal = _entry_signal(compiled, bar, lots, stop if stop_known else None, lot)
             outcome, protections, checks = _enter(engine, state, bar, signal, data, step)
     step.decisions.append(
         Decision(
@@ -79,7 +81,8 @@ def _exit(
 ) -> tuple[str, int]:
     """Close what is held, for the reason that stands first in the file."""
     reason = next(rule.code for bit, rule in enumerate(compiled.rules.exits) if exits >> bit & 1)
-    wish = exit_signal(state, (compiled.rules.id, bar.symbol), _exact(bar.close), reason, bar.at_ns)
+    key = (compiled.rules.id, bar.symbol)
+    wish = exit_signal(engine, state, key, _exact(bar.close), reason, bar.at_ns)
     signal = checked(engine, state, wish, step)
     if signal is None:
         return EXIT_WAITS, 0
@@ -88,10 +91,10 @@ def _exit(
 
 
 def _entry_signal(
-    compiled: CompiledStrategy, bar: BarClosed, lots: int, stop_loss: float | None
+    compiled: CompiledStrategy, bar: BarClosed, lots: int, stop_loss: float | None, lot: Decimal
 ) -> StrategySignal:
     rules = compiled.rules
-    qty = EXACT.multiply(Decimal(lots), rules.entry.qty.step)
+    qty = _in_whole(lot, EXACT.multiply(Decimal(lots), rules.entry.qty.step))
     planned = None
     if stop_loss is not None:
         planned = _exact(stop_loss).quantize(_STOP_STEP, context=_STOP_CONTEXT)
@@ -99,6 +102,15 @@ def _entry_signal(
         rules.id, bar.symbol, ENTRY, rules.entry.side, rules.entry.type,
         qty, _exact(bar.close), planned, "ENTRY", bar.at_ns,
     )  # fmt: skip
+
+
+def _in_whole(lot_qty: Decimal, qty: Decimal) -> Decimal:
+    """The size, rounded down to what the broker trades the symbol in, where it has told that.
+
+    A size below one such step stays: a check refuses it by its name.
+    """
+    beyond = EXACT.remainder(qty, lot_qty) if lot_qty else lot_qty
+    return EXACT.subtract(qty, beyond) if qty > beyond else qty
 
 
 def _exact(price: float) -> Decimal:

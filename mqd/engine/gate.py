@@ -9,6 +9,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import NamedTuple
 
+from mqd.engine.account import messages, opposite_orders, tell_account, tell_symbol
 from mqd.engine.core import Engine, Step, raise_incident
 from mqd.engine.moves import ask_back, count_exits, count_working, working_orders
 from mqd.engine.state import DeskState, OrderFacts, StrategyFacts
@@ -18,10 +19,13 @@ from mqd.ground.ids import client_order_id
 from mqd.ground.times import NS_PER_S
 from mqd.model.command import SubmitOrder
 from mqd.model.event import BarClosed
-from mqd.model.order import ENTRY, EXIT, Order
+from mqd.model.order import ENTRY, EXIT, LEAVING, PROTECTIVE, STOP, Order
+from mqd.model.position import ZERO
 from mqd.model.signal import StrategySignal
+from mqd.rules.words.orders import ORDER_TYPES, TIMES_IN_FORCE
 
-TIME_IN_FORCE = "day"
+_PRICE_STEP = Decimal("0.0001")  # the finest that a price has anywhere
+_INFINITY = float("inf")
 
 
 class Verdict(NamedTuple):
@@ -36,7 +40,7 @@ def submit_entry(
     engine: Engine, state: DeskState, bar: BarClosed, signal: StrategySignal, data: int, step: Step
 ) -> Verdict:
     """Send the entry unless a data rule, a protection or a check refuses it."""
-    facts = _order_facts(state, signal)
+    facts = _entry_facts(engine, state, signal)
     symbol = state.symbol(signal.symbol)
     strategy = state.strategies[signal.strategy]
     book = engine.book
@@ -53,7 +57,11 @@ def submit_entry(
 
 
 def submit_exit(engine: Engine, state: DeskState, signal: StrategySignal, step: Step) -> Verdict:
-    """Send the exit; entries of the same position that still work are asked back first."""
+    """Send the exit; entries of the same position that still work are asked back first.
+
+    A stop that rests at the broker holds the shares: it is asked back, and the exit, which is made
+    all the same, waits until the stop has provably ended.
+    """
     facts = _order_facts(state, signal)
     symbol = state.symbol(signal.symbol)
     strategy = state.strategies.get(signal.strategy) or StrategyFacts()
@@ -65,7 +73,10 @@ def submit_exit(engine: Engine, state: DeskState, signal: StrategySignal, step: 
         ask_back(engine, state, entry, signal.reason, step)
     if checks:
         return Verdict(False, 0, checks)
-    return Verdict(_send(engine, state, signal, step))
+    stops = working_orders(state, signal.strategy, signal.symbol, PROTECTIVE)
+    for stop in stops:
+        ask_back(engine, state, stop, signal.reason, step)
+    return Verdict(_send(engine, state, signal, step, waits=bool(stops)))
 
 
 def _order_facts(state: DeskState, signal: StrategySignal) -> OrderFacts:
@@ -75,6 +86,28 @@ def _order_facts(state: DeskState, signal: StrategySignal) -> OrderFacts:
         stop_loss=float("nan") if signal.stop_loss is None else float(signal.stop_loss),
         since_same_s=_since_same_s(state, signal),
     )
+
+
+def _entry_facts(engine: Engine, state: DeskState, signal: StrategySignal) -> OrderFacts:
+    """What only an entry is asked about: its form, its price to pay, who else is at work."""
+    facts = _order_facts(state, signal)
+    time_in_force = _time_in_force(engine, signal)
+    is_fractional = signal.qty != signal.qty.to_integral_value()
+    words = engine.book.rules.broker_words
+    facts.type_code = list(ORDER_TYPES).index(signal.order_type)
+    facts.time_in_force_code = list(TIMES_IN_FORCE).index(time_in_force)
+    facts.is_fractional = is_fractional
+    facts.is_form_taken = words.takes(signal.order_type, time_in_force, is_part=is_fractional)
+    facts.opposite_orders = opposite_orders(state, signal.symbol, signal.side)
+    facts.messages = messages(state)
+    tell_symbol(state.symbol(signal.symbol), signal.qty, facts)
+    tell_account(state, facts)
+    return facts
+
+
+def _time_in_force(engine: Engine, signal: StrategySignal) -> str:
+    sends = engine.book.rules.sends
+    return (sends.exit if signal.role == EXIT else sends.entry).time_in_force
 
 
 def _content(signal: StrategySignal) -> tuple[str, str, str]:
@@ -88,7 +121,7 @@ def _since_same_s(state: DeskState, signal: StrategySignal) -> float:
 
 
 def exit_signal(
-    state: DeskState, key: tuple[str, str], price: Decimal, reason: str, at_ns: int
+    engine: Engine, state: DeskState, key: tuple[str, str], price: Decimal, reason: str, at_ns: int
 ) -> StrategySignal:
     """The wish to close what is held.
 
@@ -96,7 +129,8 @@ def exit_signal(
     """
     qty = state.ledger.positions.get(*key).qty
     side = "sell" if qty > 0 else "buy"
-    return StrategySignal(*key, EXIT, side, "market", qty.copy_abs(), price, None, reason, at_ns)
+    form = engine.book.rules.sends.exit.type
+    return StrategySignal(*key, EXIT, side, form, qty.copy_abs(), price, None, reason, at_ns)
 
 
 def send_exit(
@@ -108,37 +142,78 @@ def send_exit(
     price = Decimal(repr(last_close)) if last_close else average
     if price is None:
         return False
-    signal = checked(engine, state, exit_signal(state, key, price, reason, state.now_ns), step)
+    wish = exit_signal(engine, state, key, price, reason, state.now_ns)
+    signal = checked(engine, state, wish, step)
     return signal is not None and submit_exit(engine, state, signal, step).sent
 
 
+def send_stop(
+    engine: Engine, state: DeskState, key: tuple[str, str], price: float, reason: str, step: Step
+) -> bool:
+    """Send a stop order for the whole position; False where the price is none."""
+    if not 0 < price < _INFINITY:
+        return False
+    held = state.ledger.positions.get(*key)
+    attempt = state.holdings[key].stop_attempts + 1
+    order = Order(
+        client_order_id=_order_id(engine, state, key, state.now_ns, PROTECTIVE, attempt),
+        strategy=key[0],
+        symbol=key[1],
+        side="sell",
+        type=STOP,
+        role=PROTECTIVE,
+        qty=held.qty,
+        reference_price=held.entry_price or ZERO,
+        stop_loss=None,
+        reason=reason,
+        rules_digest=state.rules_digest,
+        created_ns=state.now_ns,
+        state="",
+        attempt=attempt,
+        asked_ns=state.now_ns,
+        time_in_force=engine.book.rules.sends.exit.time_in_force,
+        stop_price=Decimal(repr(price)).quantize(_PRICE_STEP),
+    )
+    if not _record(engine, state, order, step):
+        return False
+    state.holdings[key].stop_id = order.client_order_id
+    submit_again(state, state.orders[order.client_order_id], step)
+    return True
+
+
 def submit_again(state: DeskState, order: Order, step: Step) -> None:
-    """Send an order once more under the id it has; the broker's own uniqueness makes it safe."""
+    """Send an order, the first time or again, under the id that it has.
+
+    The broker's own uniqueness makes it safe.
+    """
     state.orders[order.client_order_id] = order._replace(
         asked_ns=state.now_ns,
         sent_ns=state.now_ns,
         times_sent=order.times_sent + 1,
         was_taken=True,
     )
-    step.commands.append(
-        SubmitOrder(
-            step.at_ns, order.client_order_id, order.symbol, order.side, order.qty, order.type,
-            TIME_IN_FORCE,
-        )
+    step.commands.append(_command(order, step.at_ns))
+
+
+def _command(order: Order, at_ns: int) -> SubmitOrder:
+    return SubmitOrder(
+        at_ns, order.client_order_id, order.symbol, order.side, order.qty, order.type,
+        order.time_in_force, order.stop_price,
     )  # fmt: skip
 
 
-def _send(engine: Engine, state: DeskState, signal: StrategySignal, step: Step) -> bool:
-    """Make the order, durable with this step's outcome, and the command that sends it."""
-    holding = state.holdings.get((signal.strategy, signal.symbol))
+def _send(
+    engine: Engine, state: DeskState, signal: StrategySignal, step: Step, *, waits: bool = False
+) -> bool:
+    """Make the order, durable with this step's outcome, and the command that sends it.
+
+    One that waits is made without the command: its watch sends it.
+    """
+    key = (signal.strategy, signal.symbol)
+    holding = state.holdings.get(key)
     attempt = holding.exit_attempts + 1 if signal.role == EXIT and holding is not None else 1
-    order_id = _order_id(engine, state, signal, attempt)
-    if order_id in state.orders:
-        error = DuplicateOrderError(f"{order_id} exists already; nothing was sent")
-        raise_incident(engine, state, step, error, order_id)
-        return False
     order = Order(
-        client_order_id=order_id,
+        client_order_id=_order_id(engine, state, key, signal.at_ns, signal.role, attempt),
         strategy=signal.strategy,
         symbol=signal.symbol,
         side=signal.side,
@@ -153,35 +228,44 @@ def _send(engine: Engine, state: DeskState, signal: StrategySignal, step: Step) 
         state="",
         attempt=attempt,
         asked_ns=signal.at_ns,
-        sent_ns=signal.at_ns,
-        times_sent=1,
+        sent_ns=0 if waits else signal.at_ns,
+        times_sent=0 if waits else 1,
+        time_in_force=_time_in_force(engine, signal),
     )
-    order = engine.orders.created(order, step.log)
-    state.orders[order_id] = order
-    state.working.add(order_id)
+    if not _record(engine, state, order, step):
+        return False
     state.sent_content[_content(signal)] = signal.at_ns
-    count_working(state, signal.symbol)
     state.desk.orders_today += 1
-    step.commands.append(
-        SubmitOrder(
-            signal.at_ns, order_id, order.symbol, order.side, order.qty, order.type, TIME_IN_FORCE
-        )
-    )
+    if not waits:
+        step.commands.append(_command(order, signal.at_ns))
     return True
 
 
-def _order_id(engine: Engine, state: DeskState, signal: StrategySignal, attempt: int) -> str:
+def _record(engine: Engine, state: DeskState, order: Order, step: Step) -> bool:
+    """Let an order begin its life; False, and told, where its id is taken."""
+    order_id = order.client_order_id
+    if order_id in state.orders:
+        error = DuplicateOrderError(f"{order_id} exists already; nothing was sent")
+        raise_incident(engine, state, step, error, order_id)
+        return False
+    state.orders[order_id] = engine.orders.created(order, step.log)
+    state.working.add(order_id)
+    count_working(state, order.symbol)
+    return True
+
+
+def _order_id(
+    engine: Engine, state: DeskState, key: tuple[str, str], at_ns: int, role: str, attempt: int
+) -> str:
     """The id of this decision's order.
 
     A position that was closed and opened again within the second of its exit's id, by the next
     part of a fill, has another exit: where the first has ended, that one takes the next number.
     """
     while True:
-        order_id = client_order_id(
-            signal.strategy, signal.symbol, signal.at_ns, signal.role, attempt
-        )
+        order_id = client_order_id(*key, at_ns, role, attempt)
         known = state.orders.get(order_id)
-        if signal.role != EXIT or known is None or known.state not in engine.orders.terminal:
+        if role not in LEAVING or known is None or known.state not in engine.orders.terminal:
             return order_id
         attempt += 1
 

@@ -112,4 +112,4 @@ class WrappedMachine:
         return lambda: self._holds(row, self._borrowed.subject)
 
     def _holds(self, row: Row, subject: object) -> bool:
-        return bool(self._guards[row.id].evaluate(None, None, None, None, None, subject))
+        return bool(self._guards[row.id].evaluate(None, None, None, None, None, subject, subject))

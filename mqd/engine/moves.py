@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from decimal import Decimal
+
 from mqd.engine.core import Engine, Step, raise_incident
-from mqd.engine.holdings import note_ended_exit
+from mqd.engine.holdings import note_ended_exit, note_ended_stop, note_resting_stop
 from mqd.engine.ledger import EXACT
 from mqd.engine.state import DeskState
 from mqd.ground.errors import MqdError
@@ -26,12 +29,14 @@ def heard_of(order: Order, at_ns: int) -> Order:
     return order._replace(updated_ns=at_ns, look_ups=0, was_taken=True)
 
 
-def move_order(engine: Engine, state: DeskState, order: Order, event: str, step: Step) -> Order:
+def move_order(
+    engine: Engine, state: DeskState, order: Order, event: str, step: Step, asked_ns: int = 0
+) -> Order:
     """Let one event act on an order that already carries what the event brought with it."""
     before = order.state
     error: MqdError | None = None
     try:
-        order = engine.orders.apply(order, event, step.at_ns, step.log)
+        order = engine.orders.apply(order, event, step.at_ns, step.log, asked_ns)
         order = order._replace(updated_ns=state.now_ns)  # a broker's clock may be anywhere
     except MqdError as caught:
         error = caught
@@ -39,8 +44,10 @@ def move_order(engine: Engine, state: DeskState, order: Order, event: str, step:
     if order.state in engine.orders.terminal and before not in engine.orders.terminal:
         state.working.discard(order.client_order_id)
         note_ended_exit(state, order)
+        note_ended_stop(state, order)
         if is_entry_without_fill(state, order):
             state.strategies[order.strategy].entries_today -= 1
+    note_resting_stop(state, order, step)
     count_working(state, order.symbol)
     if error is not None:  # last, because it may move the desk
         raise_incident(engine, state, step, error, order.client_order_id)
@@ -48,7 +55,13 @@ def move_order(engine: Engine, state: DeskState, order: Order, event: str, step:
 
 
 def ask_back(engine: Engine, state: DeskState, order: Order, reason: str, step: Step) -> None:
-    """Ask the broker to cancel; again only where it has not taken the request before."""
+    """Ask the broker to cancel; again only where it has not taken the request before.
+
+    An order that never left the desk ends here and now: nobody else knows of it.
+    """
+    if waits_here(engine, order):
+        move_order(engine, state, order, "not_found", step)
+        return
     is_again = order.state == PENDING_CANCEL and not order.was_taken
     order = order._replace(asked_ns=state.now_ns, look_ups=0, was_taken=True)
     has_moved = move_order(engine, state, order, "cancel_requested", step).state != order.state
@@ -58,6 +71,11 @@ def ask_back(engine: Engine, state: DeskState, order: Order, reason: str, step: 
             times_asked_back=moved.times_asked_back + 1
         )
         step.commands.append(CancelOrder(step.at_ns, order.client_order_id, reason))
+
+
+def waits_here(engine: Engine, order: Order) -> bool:
+    """Whether the order was made and provably never sent, because another one has to end first."""
+    return order.never_left and order.state == engine.orders.rules.initial
 
 
 def count_working(state: DeskState, symbol: str) -> None:
@@ -95,6 +113,16 @@ def working_orders(state: DeskState, strategy: str, symbol: str, role: str) -> l
     ]
 
 
+def count_roles(state: DeskState, strategy: str, symbol: str) -> Counter[str]:
+    """How many orders of each role the strategy has on the symbol that have not ended."""
+    found: Counter[str] = Counter()
+    for order_id in state.working:
+        order = state.orders[order_id]
+        if order.symbol == symbol and order.strategy == strategy:
+            found[order.role] += 1
+    return found
+
+
 def count_exits(state: DeskState, strategy: str, symbol: str) -> int:
     """How many exits of the strategy on the symbol have not ended."""
     orders = [state.orders[order_id] for order_id in state.working]
@@ -102,12 +130,28 @@ def count_exits(state: DeskState, strategy: str, symbol: str) -> int:
     return sum(1 for order in orders if (order.strategy, order.symbol, order.role) == wanted)
 
 
+def count_queued(state: DeskState) -> int:
+    """How many orders of ours were handed over that have not ended and nobody has confirmed."""
+    orders = [state.orders[order_id] for order_id in state.working]
+    return sum(1 for order in orders if order.broker_order_id is None and not order.filled_qty)
+
+
 def exit_excess(state: DeskState, order: Order) -> float:
-    """Shares that an exit may still trade beyond the position it is to close."""
+    """Shares that an exit or a stop may still trade beyond the position it is to close."""
+    return max(0.0, float(EXACT.minus(_left_uncovered(state, order))))
+
+
+def stop_shortfall(state: DeskState, order: Order) -> float:
+    """Shares of the position beyond those that its stop may still sell."""
+    return max(0.0, float(_left_uncovered(state, order)))
+
+
+def _left_uncovered(state: DeskState, order: Order) -> Decimal:
+    """Shares of the position that the order does not close; negative where it has too many."""
     held = state.ledger.positions.get(order.strategy, order.symbol).qty
     can_leave = held if order.side == "sell" else EXACT.minus(held)
     rest = EXACT.subtract(order.qty, order.filled_qty)
-    return max(0.0, float(EXACT.subtract(rest, max(can_leave, ZERO))))
+    return EXACT.subtract(max(can_leave, ZERO), rest)
 
 
 def is_entry_without_fill(state: DeskState, order: Order) -> bool:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from mqd.engine.afterthoughts import on_afterthought, take_fill
+from mqd.engine.breaker import on_request_answered
 from mqd.engine.core import Engine, Step, raise_incident
 from mqd.engine.fills import infer_fill
-from mqd.engine.moves import NOT_SENT, PENDING_CANCEL, confirmed, heard_of, move_order
+from mqd.engine.moves import PENDING_CANCEL, confirmed, heard_of, move_order
 from mqd.engine.state import DeskState
 from mqd.ground.errors import (
     BrokerEchoError,
@@ -31,6 +34,7 @@ from mqd.model.event import (
     OrderOutcomeLost,
     OrderRejected,
     OrderReported,
+    RequestAnswered,
     SnapshotFailed,
     StreamLost,
     StreamRestored,
@@ -58,6 +62,9 @@ _ENDS = frozenset({_FILLED, "cancelled", "expired", "rejected"})  # no newer new
 
 def on_broker_event(engine: Engine, state: DeskState, event: BrokerEvent, step: Step) -> None:
     """One piece of news; a fill is booked whatever the order's state."""
+    if isinstance(event, RequestAnswered):  # of the line, not of what the broker has
+        on_request_answered(engine, state, event, step)
+        return
     state.news_since_ask += 1
     match event:
         case OrderFilled():
@@ -103,9 +110,10 @@ def _on_order_news(engine: Engine, state: DeskState, event: BrokerEvent, step: S
         return
     if isinstance(event, OrderNotFound) and _was_asked_before(event, order):
         return  # it was sent, or heard of, after the question: the answer is older than that
+    state.desk.refused_orders += isinstance(event, OrderRejected)
     if isinstance(event, OrderAcknowledged):
         order = confirmed(order, event.broker_order_id)
-        _tell_if_given_up(engine, state, order, step)
+        _compare_if_given_up(state, order)
     if isinstance(event, OrderOutcomeLost):
         order = order._replace(updated_ns=state.now_ns)
     elif isinstance(event, OrderNotTaken):
@@ -117,7 +125,8 @@ def _on_order_news(engine: Engine, state: DeskState, event: BrokerEvent, step: S
         state.orders[order_id] = order._replace(asked_ns=state.now_ns)
         step.commands.append(LookUpOrder(step.at_ns, order_id))
         return
-    move_order(engine, state, order, MACHINE_EVENT[type(event)], step)
+    asked_ns = event.asked_ns if isinstance(event, OrderNotFound) else 0
+    move_order(engine, state, order, MACHINE_EVENT[type(event)], step, asked_ns)
 
 
 def _was_asked_before(event: OrderNotFound, order: Order) -> bool:
@@ -149,7 +158,7 @@ def on_report(engine: Engine, state: DeskState, report: OrderReport, step: Step)
     if order.state == PENDING_CANCEL and meaning == _ACKNOWLEDGED:
         order = order._replace(was_taken=False)  # it works there; of our cancel nothing is known
     if meaning == _ACKNOWLEDGED:
-        _tell_if_given_up(engine, state, order, step)
+        _compare_if_given_up(state, order)
     state.orders[order.client_order_id] = order
     if report.filled_qty > booked_qty:
         order = infer_fill(engine, state, order, report, step)
@@ -168,10 +177,12 @@ def _meaning(
     engine: Engine, state: DeskState, report: OrderReport, order: Order, step: Step
 ) -> str | None:
     """What the broker's word means for the order; None, and told, where nothing can follow."""
-    if (report.symbol, report.side, report.qty) != (order.symbol, order.side, order.qty):
+    sent = (order.symbol, order.side, order.qty, order.stop_price)
+    stop_price = order.stop_price if report.stop_price is None else report.stop_price
+    if (report.symbol, report.side, report.qty, stop_price) != sent:
         echo = BrokerEchoError(
-            f"{order.client_order_id}: sent {order.side} {order.qty} {order.symbol}, the broker "
-            f"has {report.side} {report.qty} {report.symbol}"
+            f"{order.client_order_id}: sent {_terms(*sent)}, the broker has "
+            f"{_terms(report.symbol, report.side, report.qty, report.stop_price)}"
         )
         raise_incident(engine, state, step, echo, order.client_order_id)
         return None
@@ -184,12 +195,12 @@ def _meaning(
     return meaning
 
 
-def _tell_if_given_up(engine: Engine, state: DeskState, order: Order, step: Step) -> None:
-    """Tell, once, of an order that works at the broker after it was proved never to have come."""
-    given_up = state.orders[order.client_order_id]
-    if order.state == NOT_SENT and given_up.broker_order_id is None:
-        error = UnknownOrderError(
-            f"{order.client_order_id} was given up as never sent, and works at the broker as "
-            f"{order.broker_order_id}; it has to be taken back there"
-        )
-        raise_incident(engine, state, step, error, order.client_order_id)
+def _terms(symbol: str, side: str, qty: Decimal, stop_price: Decimal | None) -> str:
+    return f"{side} {qty} {symbol}" + (f", stop {stop_price}" if stop_price is not None else "")
+
+
+def _compare_if_given_up(state: DeskState, order: Order) -> None:
+    """Compare, where the broker has an order of ours that counts as ended and never had an id."""
+    order_id = order.client_order_id
+    if order_id not in state.working and state.orders[order_id].broker_order_id is None:
+        state.desk.snapshot_is_due = True

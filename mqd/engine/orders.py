@@ -33,6 +33,15 @@ def is_order_stale(order: Order, now_ns: int, ttl_s: float) -> bool:
     return order_age_s(order, now_ns) >= ttl_s
 
 
+def order_facts(order: Order, at_ns: int) -> OrderFacts:
+    """The order as the guards of its lifecycle and its watch read it."""
+    return OrderFacts(
+        qty=float(order.qty),
+        filled_qty=float(order.filled_qty),
+        since_sent_s=(at_ns - order.sent_ns) / NS_PER_S,
+    )
+
+
 class TransactionLog:
     """Every change of every order's state, in order, and every event that changed nothing."""
 
@@ -62,9 +71,12 @@ class OrderStateMachine:
         )
         return born
 
-    def apply(self, order: Order, event: str, at_ns: int, log: TransactionLog) -> Order:
+    def apply(
+        self, order: Order, event: str, at_ns: int, log: TransactionLog, asked_ns: int = 0
+    ) -> Order:
         """The order after `event`; `order` already carries what the event brought with it.
 
+        `asked_ns` is when the question was asked that the event answers, 0 where it answers none.
         The change, or that there was none, is in `log` before anything is raised.
 
         Raises:
@@ -72,7 +84,7 @@ class OrderStateMachine:
             TerminalStateError: the order has ended and the event matters; no change.
             InvalidTransitionError: the rules say this cannot be; no change.
         """
-        facts = OrderFacts(qty=float(order.qty), filled_qty=float(order.filled_qty))
+        facts = order_facts(order, asked_ns or at_ns)
         try:
             row, state = self._machine.fire(order.state, event, facts)
         except InvalidTransitionError as error:  # no row speaks of it, so none is named

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from mqd.engine.account import on_account
 from mqd.engine.afterthoughts import take_fill
 from mqd.engine.comparison import (
     KINDS,
@@ -18,6 +19,7 @@ from mqd.engine.comparison import (
     Comparison,
     Difference,
     compare,
+    is_less,
     looks_at,
 )
 from mqd.engine.core import Engine, Step, raise_incident
@@ -35,6 +37,7 @@ from mqd.model.snapshot import ReportedExecution
 
 CLEAN, MENDED, WAITS, REFUSED = "clean", "mended", "waits", "refused"
 LOOKS_AGAIN = "looks_again"
+TAKEN_OVER = "taken_over"
 BROKER = "broker"  # whom a refused comparison is told of
 
 
@@ -42,6 +45,7 @@ def on_snapshot(engine: Engine, state: DeskState, snapshot: SnapshotTaken, step:
     """Take in everything the broker has, and settle what differs as the rules say."""
     desk = state.desk
     crossed = has_crossed(state, snapshot)
+    on_account(state, snapshot)
     _take_executions(engine, state, snapshot, step)
     for report in snapshot.orders:
         if report.client_order_id in state.orders:
@@ -51,7 +55,7 @@ def on_snapshot(engine: Engine, state: DeskState, snapshot: SnapshotTaken, step:
             desk.is_waiting_for_snapshot, desk.snapshot_is_due = False, True
         step.notes.append(Reconciled(step.at_ns, WAITS, 0, ()))
         return
-    desk.is_waiting_for_snapshot = False
+    desk.is_waiting_for_snapshot, desk.has_compared = False, True
     found = compare(engine, state, snapshot)
     _remember_looks(state, found)
     _count_external(state, snapshot)
@@ -63,6 +67,9 @@ def on_snapshot(engine: Engine, state: DeskState, snapshot: SnapshotTaken, step:
     state.paged -= {page for page in state.paged if page[0] in KINDS and page not in stands}
     for difference in found.differences:
         _settle(engine, state, difference, step)
+    for difference in found.lacks:  # too small to count; but an exit may ask for no more than it
+        _note(difference, TAKEN_OVER, step)
+        sync_from_broker(engine, state, difference, step)
     if snapshot.cash_usd is not None:  # told once; from here on it is counted anew
         state.cash_base_usd = EXACT.subtract(snapshot.cash_usd, state.ledger.cash_delta_usd)
     state.adopts_next = False
@@ -115,10 +122,13 @@ def _as_fill(item: ReportedExecution, order_id: str) -> OrderFilled:
 def _count_external(state: DeskState, snapshot: SnapshotTaken) -> None:
     """Orders that work there and not here, by symbol: they block entries and are left alone."""
     for facts in state.symbols.values():
-        facts.external_orders = 0
+        facts.external_orders = facts.external_buys = facts.external_sells = 0
     for report in snapshot.orders:
         if report.client_order_id not in state.working:
-            state.symbol(report.symbol).external_orders += 1
+            facts = state.symbol(report.symbol)
+            facts.external_orders += 1
+            facts.external_buys += report.side == "buy"
+            facts.external_sells += report.side == "sell"
 
 
 def _account_for(state: DeskState, snapshot: SnapshotTaken) -> None:
@@ -134,8 +144,9 @@ def _account_for(state: DeskState, snapshot: SnapshotTaken) -> None:
 
 
 def _remember_looks(state: DeskState, found: Comparison) -> None:
-    """How often in a row each position's difference was seen."""
-    seen = [d for d in (*found.differences, *found.looking) if d.kind in POSITIONS]
+    """How often in a row each difference was seen that may only look like one."""
+    told = (*found.differences, *found.looking, *found.lacking)
+    seen = [each for each in told if each.kind in POSITIONS or each.kind == LOST_ORDER]
     state.drift_looks = {
         d.subject: (d.local, d.broker, looks_at(state, d.subject, d.local, d.broker)) for d in seen
     }
@@ -149,9 +160,7 @@ def _refuse(engine: Engine, state: DeskState, found: Comparison, step: Step) -> 
     for difference in found.differences:
         _note(difference, REFUSED, step)
         if difference.kind in POSITIONS:
-            local, broker = difference.local, difference.broker
-            is_less = broker.copy_abs() < local.copy_abs() or broker * local < 0
-            state.symbol(difference.subject).lacks_shares = is_less
+            state.symbol(difference.subject).lacks_shares = is_less(difference)
     step.notes.append(Reconciled(step.at_ns, REFUSED, len(found.differences), found.refusals))
     pages = {(code, BROKER) for code in found.refusals}
     if pages <= state.paged:  # told already: it stands, and a person who flattens is not stopped

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from mqd.engine.breaker import take_up_breaker
 from mqd.engine.core import Engine, Step, raise_incident, set_desk_state
 from mqd.engine.holdings import tell_of_orphan
-from mqd.engine.moves import follow_ledger, in_age_order, move_order
+from mqd.engine.moves import follow_ledger, in_age_order, move_order, waits_here
 from mqd.engine.state import DeskState, StrategyFacts
 from mqd.ground.errors import InvalidTransitionError
 from mqd.model.event import DeskStarted
@@ -20,6 +21,7 @@ def on_desk_started(engine: Engine, state: DeskState, event: DeskStarted, step: 
         state.session.is_open = False  # it closed while no process was there to hear of it
     state.desk.profile_code = PROFILES.index(event.profile)
     _take_up_desk_state(engine, state, step)
+    take_up_breaker(engine, state)
     for compiled in engine.book.strategies:
         facts = state.strategies.setdefault(compiled.rules.id, StrategyFacts())
         facts.enabled = may_trade(compiled, state)
@@ -50,12 +52,12 @@ def _take_up_broker(engine: Engine, state: DeskState, step: Step) -> None:
     A process that ended may or may not have sent an order that it had recorded.
     """
     desk = state.desk
-    desk.is_in_step = desk.is_waiting_for_snapshot = False
+    desk.is_in_step = desk.is_waiting_for_snapshot = desk.has_compared = False
     desk.snapshot_is_due = True
     state.streams_down.clear()
     state.refused_start = ()
     for order in in_age_order(state):
-        if order.state == engine.orders.rules.initial:
+        if order.state == engine.orders.rules.initial and not waits_here(engine, order):
             move_order(engine, state, order, "outcome_lost", step)
 
 

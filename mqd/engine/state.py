@@ -15,6 +15,7 @@ from mqd.engine.ledger import Ledger
 from mqd.ground.canonical import digest, encode
 from mqd.model.event import ExecutionBusted, ExecutionCorrected, FeeCharged
 from mqd.model.order import Order
+from mqd.model.snapshot import AccountReport
 
 Afterthought = ExecutionBusted | ExecutionCorrected | FeeCharged
 
@@ -34,7 +35,10 @@ class SessionFacts:
 
 @dataclass(slots=True)
 class SymbolFacts:
-    """One symbol today; the age and the four flags describe the bar in hand."""
+    """One symbol today; the age and the four flags describe the bar in hand.
+
+    With `is_told` the broker's newest snapshot tells of it: whether it trades, in which steps.
+    """
 
     symbol: str
     bars: int = 0
@@ -52,6 +56,14 @@ class SymbolFacts:
     bar_age_s: int = 0
     filled_ns: int = 0
     lacks_shares: bool = False
+    previous_close: float = 0.0
+    external_buys: int = 0
+    external_sells: int = 0
+    is_told: bool = False
+    is_tradable: bool = False
+    is_fractionable: bool = False
+    lot_qty: Decimal = Decimal(0)
+    tick_usd: Decimal = Decimal(0)
 
 
 @dataclass(slots=True)
@@ -75,7 +87,10 @@ class StrategyFacts:
 
 @dataclass(slots=True)
 class DeskFacts:
-    """The desk as a whole."""
+    """The desk as a whole, and its account, as a snapshot asked for at `account_asked_ns` tells.
+
+    Whether it is restricted is None while it does not say so.
+    """
 
     pnl_usd: float = 0.0
     state_code: int = 0
@@ -90,17 +105,43 @@ class DeskFacts:
     snapshot_asked: bool = False
     snapshot_asked_ns: int = 0
     since_snapshot_s: float = 0.0
+    breaker_code: int = 0
+    queued_orders: int = 0
+    account_asked_ns: int = 0
+    is_restricted: bool | None = None
+    refused_orders: int = 0
+    has_compared: bool = False
 
 
 @dataclass(slots=True)
 class OrderFacts:
-    """The order in hand, as checks and guards read it; an absent stop is not a number."""
+    """The order in hand, as checks and guards read it; an absent stop is not a number.
+
+    What only an entry is asked about stands here too, so that no bar pays for it: what the broker
+    says of the symbol and the account, and what left within the last minute.
+    """
 
     qty: float
     price: float = 0.0
     stop_loss: float = float("nan")
     filled_qty: float = 0.0
+    since_sent_s: float = float("inf")
     since_same_s: float = float("inf")
+    type_code: int = 0
+    time_in_force_code: int = 0
+    is_fractional: bool = False
+    is_form_taken: bool = True
+    opposite_orders: int = 0
+    messages: int = 0
+    symbol_is_told: bool = False
+    symbol_is_tradable: bool = False
+    symbol_is_fractionable: bool = False
+    symbol_lot: float = 0.0
+    symbol_tick: float = 0.0
+    is_in_lots: bool = False
+    buying_power_usd: float = float("nan")
+    equity_usd: float = float("nan")
+    account_age_s: float = float("inf")
 
 
 @dataclass(slots=True)
@@ -109,6 +150,10 @@ class Holding:
 
     `blind_ns` is how long nothing looked, so far; `exit_attempts` counts exits that ended without
     closing it, the last one at `exit_ended_ns`; `exit_reason` is why it was to be left.
+    `planned_distance` is how far the entry's own stop was below its price, in USD a share, None
+    where no entry is known. `stop_id` is the stop made last, `stopped_ns` when the first was known
+    to rest at the broker; `stop_attempts` counts those that ended unasked, the last stop at
+    `stop_ended_ns`.
     """
 
     opened_ns: int
@@ -117,6 +162,24 @@ class Holding:
     exit_attempts: int = 0
     exit_ended_ns: int = 0
     exit_reason: str = ""
+    planned_distance: Decimal | None = None
+    stop_id: str = ""
+    stopped_ns: int = 0
+    stop_attempts: int = 0
+    stop_ended_ns: int = 0
+
+
+@dataclass(slots=True)
+class BreakerFacts:
+    """The breaker: its machine's state, since when, and what it measures of the requests.
+
+    `in_a_row` counts by kind of request how many failed since one of that kind was answered.
+    """
+
+    state_name: str = ""
+    moved_ns: int = 0
+    latency_s: float = 0.0
+    in_a_row: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -150,6 +213,10 @@ class DeskState:
     drift_looks: dict[str, tuple[Decimal, Decimal, int]] = field(default_factory=dict)
     afterthoughts: dict[str, tuple[Afterthought, ...]] = field(default_factory=dict)
     """By execution: what was said of one that is not booked yet."""
+    breaker: BreakerFacts = field(default_factory=BreakerFacts)
+    account: AccountReport | None = None
+    counted_there: frozenset[str] = frozenset()
+    messages_ns: tuple[int, ...] = ()
 
     def symbol(self, name: str) -> SymbolFacts:
         """The facts of a symbol, made on first sight."""
@@ -178,6 +245,7 @@ class DeskState:
             drift_looks=dict(self.drift_looks),
             afterthoughts=dict(self.afterthoughts),
             streams_down=set(self.streams_down),
+            breaker=replace(self.breaker, in_a_row=dict(self.breaker.in_a_row)),
         )
 
     def canonical(self) -> str:
@@ -206,6 +274,8 @@ class DeskState:
                     [[name, *seen] for name, seen in sorted(self.drift_looks.items())],
                     sorted(self.afterthoughts.items()),
                 ],
+                "breaker": _fields(self.breaker),
+                "account": [self.account, sorted(self.counted_there), self.messages_ns],
             }
         )
 

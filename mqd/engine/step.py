@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
+from mqd.engine.account import count_messages
 from mqd.engine.audit import audit
 from mqd.engine.core import Engine, Step
 from mqd.engine.decide import decide
@@ -66,6 +67,7 @@ def step(engine: Engine, state: DeskState, event: Event, aside: int | None = Non
         on_broker_event(engine, state, cast("BrokerEvent", event), this)
     watch(engine, state, this)
     if this.touched:
+        count_messages(state, this.commands)
         audit(engine, state, this)
     return this.outcome()
 
@@ -112,6 +114,7 @@ def _count_bar(state: DeskState, symbol: SymbolFacts, bar: BarClosed) -> None:
         symbol.is_complete = bar.start_ns == session.open_ns
     symbol.bars += 1
     symbol.newest_start_ns = bar.start_ns
+    symbol.previous_close = symbol.last_close if symbol.bars > 1 else 0.0
     symbol.last_close = bar.close
     session.clock_s = session.open_time_s + (bar.at_ns - session.open_ns) // NS_PER_S
     session.time_to_close_s = (session.close_ns - bar.at_ns) // NS_PER_S
@@ -159,6 +162,8 @@ def _on_session_opened(engine: Engine, state: DeskState, event: SessionOpened) -
     session.clock_s, session.time_to_close_s = event.open_time_s, 0
     for symbol in state.symbols.values():
         symbol.bars = 0
+    for holding in state.holdings.values():
+        holding.stop_attempts = 0  # what refused a stop on another day may be over
     for facts in state.strategies.values():  # also one that is off today and comes back tomorrow
         facts.entries_today, facts.pnl_today_usd = 0, 0.0
         facts.pnl_today = facts.pnl_today * 0

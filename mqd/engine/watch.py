@@ -7,22 +7,27 @@ acts; a page that was made already does not stand in the way of the rows after i
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 
+from mqd.engine.breaker import pass_time
 from mqd.engine.core import Engine, Step, raise_incident
-from mqd.engine.gate import send_exit, submit_again
+from mqd.engine.gate import send_exit, send_stop, submit_again
 from mqd.engine.holdings import Key, is_managed, looked_at, unwatched_s
-from mqd.engine.moves import ask_back, exit_excess, in_age_order, working_orders
-from mqd.engine.orders import order_age_s
-from mqd.engine.state import DeskState, OrderFacts
+from mqd.engine.moves import ask_back, count_roles, exit_excess, in_age_order, stop_shortfall
+from mqd.engine.orders import order_age_s, order_facts
+from mqd.engine.state import DeskState
 from mqd.ground.errors import UnresolvedError
 from mqd.ground.times import NS_PER_S
 from mqd.model.command import LookUpOrder, TakeSnapshot
 from mqd.model.decision import WatchActed
-from mqd.model.order import EXIT, EXTERNAL, ROLES, Order
+from mqd.model.order import ENTRY, EXIT, EXTERNAL, LEAVING, PROTECTIVE, ROLES, STOP, Order
 from mqd.rules.compile.ruleset import CompiledSet
+from mqd.rules.words.acts import PROTECT
 
 FLATTEN = "FLATTEN"
+FLATTENING = "FLATTENING"
 PAGE = "page"
+_UNKNOWN = float("nan")
 
 
 @dataclass(slots=True)
@@ -38,17 +43,33 @@ class OrderWatchFacts:
     was_taken: bool
     times_asked_back: int
     excess: float
+    shortfall: float
+    stops: int
     is_enabled: bool
+    is_protected: bool
 
 
 @dataclass(slots=True)
 class PositionWatchFacts:
-    """An open position as the watch reads it; times in seconds."""
+    """An open position as the watch reads it; times in seconds, prices in USD.
+
+    A price that is not known is not a number.
+    """
 
     qty: float
+    entry_price: float
+    working_entries: int
     working_exits: int
+    working_stops: int
     exit_attempts: int
     since_exit_s: float
+    stop_attempts: int
+    since_stop_s: float
+    has_stop_ended: bool
+    planned_distance: float
+    stop_price: float
+    last_price: float
+    takes_stop: bool
     unwatched_s: float
     is_managed: bool
     is_external: bool
@@ -56,6 +77,7 @@ class PositionWatchFacts:
 
 def watch(engine: Engine, state: DeskState, step: Step) -> None:
     """Let the watches act; what they do to one order another one sees."""
+    pass_time(engine, state, step)
     if state.working:
         for order in in_age_order(state):
             _watch_order(engine, state, order, step)
@@ -95,12 +117,15 @@ def _watch_order(engine: Engine, state: DeskState, order: Order, step: Step) -> 
         times_sent=order.times_sent,
         was_taken=order.was_taken,
         times_asked_back=order.times_asked_back,
-        excess=exit_excess(state, order) if order.role == EXIT else 0.0,
+        excess=exit_excess(state, order) if order.role in LEAVING else 0.0,
+        shortfall=stop_shortfall(state, order) if order.role == PROTECTIVE else 0.0,
+        stops=_stops_before(state, order),
         is_enabled=strategy is not None and strategy.enabled,
+        is_protected=state.active_protections > 0,
     )
     mask = book.order_watch.evaluate(
         None, state.symbol(order.symbol), state.session, state.desk, None,
-        OrderFacts(qty=float(order.qty), filled_qty=float(order.filled_qty)), facts,
+        order_facts(order, state.now_ns), facts,
     )  # fmt: skip
     subject = order.client_order_id
     found = first_row(state, book.order_watch, book.order_watch_acts, mask, subject)
@@ -118,6 +143,13 @@ def _watch_order(engine: Engine, state: DeskState, order: Order, step: Step) -> 
         _page(engine, state, step, code, subject, f"{order.state} since {order.updated_ns}")
 
 
+def _stops_before(state: DeskState, order: Order) -> int:
+    """Stops of its position that an exit which was never sent waits for."""
+    if order.role != EXIT or not order.never_left:
+        return 0
+    return count_roles(state, order.strategy, order.symbol)[PROTECTIVE]
+
+
 def look_up(state: DeskState, order: Order, step: Step) -> None:
     """Ask the broker what became of an order."""
     state.orders[order.client_order_id] = order._replace(
@@ -128,21 +160,12 @@ def look_up(state: DeskState, order: Order, step: Step) -> None:
 
 def _watch_position(engine: Engine, state: DeskState, key: Key, step: Step) -> None:
     book, holding = engine.book, state.holdings[key]
-    exits = len(working_orders(state, *key, EXIT))
-    if exits:
+    facts = _position_facts(engine, state, key)
+    if facts.working_exits:
         looked_at(state, key, state.now_ns)
-    facts = PositionWatchFacts(
-        qty=float(state.ledger.positions.get(*key).qty),
-        working_exits=exits,
-        exit_attempts=holding.exit_attempts,
-        since_exit_s=(state.now_ns - holding.exit_ended_ns) / NS_PER_S,
-        unwatched_s=unwatched_s(state, key),
-        is_managed=is_managed(engine, key),
-        is_external=key[0] == EXTERNAL,
-    )
-    mask = book.position_watch.evaluate(
-        None, state.symbol(key[1]), state.session, state.desk, None, None, facts
-    )
+        facts.unwatched_s = unwatched_s(state, key)
+    symbol = state.symbol(key[1])
+    mask = book.position_watch.evaluate(None, symbol, state.session, state.desk, None, None, facts)
     subject = "/".join(key)
     found = first_row(state, book.position_watch, book.position_watch_acts, mask, subject)
     if found is None:
@@ -150,9 +173,54 @@ def _watch_position(engine: Engine, state: DeskState, key: Key, step: Step) -> N
     code, act = found
     if act == PAGE:
         step.notes.append(WatchActed(step.at_ns, "position", code, subject, act))
-        _page(engine, state, step, code, subject, f"{holding.exit_attempts} exits tried")
-    elif send_exit(engine, state, key, FLATTEN if act == "close" else holding.exit_reason, step):
+        tried = f"{holding.exit_attempts} exits and {holding.stop_attempts} stops tried"
+        _page(engine, state, step, code, subject, tried)
+        return
+    if act == PROTECT:
+        price = book.stop_prices[code](None, symbol, state.session, state.desk, None, None, facts)
+        is_sent = send_stop(engine, state, key, price, code, step)
+    else:
+        is_ordered = state.state_name == FLATTENING
+        reason = holding.exit_reason if act == "exit_again" else FLATTEN if is_ordered else code
+        is_sent = send_exit(engine, state, key, reason, step)
+    if is_sent:
         step.notes.append(WatchActed(step.at_ns, "position", code, subject, act))
+
+
+def _position_facts(engine: Engine, state: DeskState, key: Key) -> PositionWatchFacts:
+    holding, held = state.holdings[key], state.ledger.positions.get(*key)
+    at_work = count_roles(state, *key)
+    stop = state.orders.get(holding.stop_id)
+    return PositionWatchFacts(
+        qty=float(held.qty),
+        entry_price=float(held.entry_price or 0),
+        working_entries=at_work[ENTRY],
+        working_exits=at_work[EXIT],
+        working_stops=at_work[PROTECTIVE],
+        exit_attempts=holding.exit_attempts,
+        since_exit_s=(state.now_ns - holding.exit_ended_ns) / NS_PER_S,
+        stop_attempts=holding.stop_attempts,
+        since_stop_s=(state.now_ns - holding.stop_ended_ns) / NS_PER_S,
+        has_stop_ended=holding.stop_ended_ns > 0,
+        planned_distance=_number(holding.planned_distance),
+        stop_price=_number(stop.stop_price if stop is not None else None),
+        last_price=state.symbol(key[1]).last_close or _UNKNOWN,
+        takes_stop=_takes_stop(engine, held.qty),
+        unwatched_s=unwatched_s(state, key),
+        is_managed=is_managed(engine, key),
+        is_external=key[0] == EXTERNAL,
+    )
+
+
+def _takes_stop(engine: Engine, qty: Decimal) -> bool:
+    """Whether the broker takes a stop of so many shares, for as long as exits are sent."""
+    rules = engine.book.rules
+    time_in_force = rules.sends.exit.time_in_force
+    return rules.broker_words.takes(STOP, time_in_force, is_part=qty != qty.to_integral_value())
+
+
+def _number(value: Decimal | None) -> float:
+    return _UNKNOWN if value is None else float(value)
 
 
 def _watch_desk(engine: Engine, state: DeskState, step: Step) -> None:

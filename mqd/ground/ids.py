@@ -24,4 +24,4 @@ def client_order_id(strategy: str, symbol: str, at_ns: int, role: str, attempt: 
 
 def is_exit(order_id: str) -> bool:
     """Whether `client_order_id` made this id for an order that leaves a position."""
-    return is_ours(order_id) and order_id.split("-")[-2:-1] == ["exit"]
+    return is_ours(order_id) and order_id.split("-")[-2:-1] in (["exit"], ["protective"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 NS_PER_S = 1_000_000_000
+NS_PER_MS = NS_PER_S // 1_000
 NS_PER_MINUTE = 60 * NS_PER_S
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

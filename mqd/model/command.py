@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 
 class SubmitOrder(NamedTuple):
-    """Send this order; `client_order_id` is unique for ever."""
+    """Send this order; `client_order_id` is unique for ever, `stop_price` is a stop order's."""
 
     at_ns: int
     client_order_id: str
@@ -16,6 +16,7 @@ class SubmitOrder(NamedTuple):
     qty: Decimal
     type: str
     time_in_force: str
+    stop_price: Decimal | None = None
 
 
 class CancelOrder(NamedTuple):

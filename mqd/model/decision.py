@@ -78,6 +78,23 @@ class DeskStateChanged(NamedTuple):
     rule: str
 
 
+class BreakerMoved(NamedTuple):
+    """The breaker to the broker moved; `rule` is the transition's id, `cause` the request's end."""
+
+    at_ns: int
+    event: str
+    from_state: str
+    to_state: str
+    rule: str
+    cause: str
+
+    @property
+    def text(self) -> str:
+        """The move in words."""
+        why = f": {self.cause}" if self.cause else ""
+        return f"the breaker went from {self.from_state} to {self.to_state} ({self.rule}){why}"
+
+
 class WatchActed(NamedTuple):
     """A watch rule acted on an order, a position or the desk: which one, on what, and how."""
 
@@ -121,13 +138,20 @@ class Reconciled(NamedTuple):
 
 
 class TradeWatched(NamedTuple):
-    """How long a finished trade was held, and how long of that nothing looked at its exits."""
+    """How long a finished trade was held, and how long of that nothing looked at its exits.
+
+    `stop_after_ms` is how long after its first fill a stop order was known to rest at the broker,
+    None where none ever was; `stop_beyond` how many USD a share the fills of that stop came out
+    beyond its price, None where it did not trade.
+    """
 
     at_ns: int
     strategy: str
     symbol: str
     held_s: int
     unprotected_s: int
+    stop_after_ms: int | None = None
+    stop_beyond: Decimal | None = None
 
 
 Note = (
@@ -140,6 +164,7 @@ Note = (
     | DriftFound
     | Reconciled
     | TradeWatched
+    | BreakerMoved
 )
 
 

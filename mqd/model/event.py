@@ -10,7 +10,13 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from mqd.model.snapshot import HeldPosition, OrderReport, ReportedExecution
+from mqd.model.snapshot import (
+    AccountReport,
+    HeldPosition,
+    OrderReport,
+    ReportedExecution,
+    SymbolProperties,
+)
 
 
 class DeskStarted(NamedTuple):
@@ -212,6 +218,7 @@ class SnapshotTaken(NamedTuple):
     """Everything the broker says it has, asked for at `asked_ns`; cash in USD, None if unsaid.
 
     `orders` are those that work there now; `executions` those since the session's open, at least.
+    `account` is None where there is no account; `symbols` are those of which the broker tells.
     """
 
     at_ns: int
@@ -220,6 +227,8 @@ class SnapshotTaken(NamedTuple):
     positions: tuple[HeldPosition, ...]
     orders: tuple[OrderReport, ...]
     executions: tuple[ReportedExecution, ...]
+    account: AccountReport | None = None
+    symbols: tuple[SymbolProperties, ...] = ()
 
 
 class SnapshotFailed(NamedTuple):
@@ -234,6 +243,25 @@ class BrokerLockedOut(NamedTuple):
 
     at_ns: int
     reason: str
+
+
+class RequestAnswered(NamedTuple):
+    """A command's requests came back: what of, what of it came, how long the slowest took.
+
+    `request` is submit, cancel, look_up or read; `outcome` is `ANSWERED` for a yes or a no,
+    `NOT_TAKEN` where nothing came of it, `UNPROVED` where nobody knows. Any one that failed
+    stands for all of them. `at_ns` is of the desk's own clock.
+    """
+
+    at_ns: int
+    request: str
+    outcome: str
+    took_ms: int
+
+
+ANSWERED = "answered"
+NOT_TAKEN = "not_taken"
+UNPROVED = "unproved"
 
 
 class FrameReceived(NamedTuple):
@@ -273,6 +301,7 @@ BrokerEvent = (
     | StreamRestored
     | BrokerLockedOut
     | UnreadableReceived
+    | RequestAnswered
 )
 
 Event = (
@@ -307,4 +336,5 @@ BROKER_EVENTS: tuple[type[Any], ...] = (
     StreamRestored,
     BrokerLockedOut,
     UnreadableReceived,
+    RequestAnswered,
 )

@@ -23,7 +23,13 @@ from mqd.model.event import (
     SessionClosed,
     SessionOpened,
 )
-from mqd.model.snapshot import HeldPosition, OrderReport, ReportedExecution
+from mqd.model.snapshot import (
+    AccountReport,
+    HeldPosition,
+    OrderReport,
+    ReportedExecution,
+    SymbolProperties,
+)
 
 EVENTS: dict[str, type[Any]] = {
     cls.__name__: cls
@@ -41,7 +47,7 @@ EVENTS: dict[str, type[Any]] = {
 }
 
 
-RECORD_VERSION = 4
+RECORD_VERSION = 5
 """The form in which events and outcomes are written; records of the forms before it are read."""
 
 
@@ -60,6 +66,10 @@ def from_record(record: list[Any], version: int = RECORD_VERSION) -> Event:
     if version < _SAYS_WHAT_A_FILL_IS_OF:
         fields = _UPGRADES.get(name, list)(fields)
     cls = EVENTS.get(name)
+    later = _LATER.get(name, [])
+    missing = 0 if cls is None else len(cls._fields) - len(fields)
+    if 0 < missing <= len(later):
+        fields = [*fields, *later[-missing:]]
     if cls is None or len(fields) != len(cls._fields):
         raise ValueError(f"not an event of this version: {name} with {len(fields)} fields")
     read = _READERS.get(name)
@@ -88,7 +98,7 @@ def _filled(fields: list[Any]) -> list[Any]:
 
 
 def _snapshot(fields: list[Any]) -> list[Any]:
-    at_ns, asked_ns, cash_usd, positions, orders, executions = fields
+    at_ns, asked_ns, cash_usd, positions, orders, executions, account, symbols = fields
     return [
         at_ns,
         asked_ns,
@@ -96,6 +106,8 @@ def _snapshot(fields: list[Any]) -> list[Any]:
         tuple(HeldPosition.read(item) for item in positions),
         tuple(OrderReport.read(item) for item in orders),
         tuple(ReportedExecution.read(item) for item in executions),
+        None if account is None else AccountReport.read(account),
+        tuple(SymbolProperties.read(item) for item in symbols),
     ]
 
 
@@ -113,6 +125,9 @@ _READERS: dict[str, Callable[[list[Any]], list[Any]]] = {
     "FeeCharged": lambda fields: [*fields[:2], Decimal(fields[2])],
     "SnapshotTaken": _snapshot,
 }
+
+# Fields that came later, at the end: who wrote an event without them said nothing of them.
+_LATER: dict[str, list[Any]] = {"SnapshotTaken": [None, []]}
 
 _SAYS_WHAT_A_FILL_IS_OF = 2
 # Version 1 did not say what a fill was of, nor how much of an ended order was filled.

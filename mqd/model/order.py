@@ -9,7 +9,13 @@ ENTRY = "entry"
 EXIT = "exit"
 EXTERNAL = "external"
 """The role of an order that the desk did not make, and the strategy that its fills belong to."""
-ROLES = (ENTRY, EXIT, EXTERNAL)
+PROTECTIVE = "protective"
+"""The role of a stop order that rests at the broker for as long as a position is held."""
+ROLES = (ENTRY, EXIT, EXTERNAL, PROTECTIVE)
+LEAVING = frozenset({EXIT, PROTECTIVE})
+"""The roles of orders that can only make a position smaller."""
+MARKET = "market"
+STOP = "stop"
 _EXACT = Context(prec=2_000, traps=[Inexact, InvalidOperation])  # whatever the caller has set
 
 
@@ -21,7 +27,7 @@ class Order(NamedTuple):
     `attempt` counts the orders made for one wish to leave; `asked_ns` is when the broker was last
     asked about this one, `sent_ns` when it was last sent, `updated_ns` when it was last heard of;
     `was_taken` is False while the broker's last word on it is that the request did not reach its
-    books.
+    books. `stop_price` is the price at which a stop order begins to trade.
     """
 
     client_order_id: str
@@ -47,6 +53,13 @@ class Order(NamedTuple):
     look_ups: int = 0
     times_asked_back: int = 0
     was_taken: bool = True
+    time_in_force: str = "day"
+    stop_price: Decimal | None = None
+
+    @property
+    def never_left(self) -> bool:
+        """Whether no request for it ever left the desk; it waits for another order to end."""
+        return not self.times_sent
 
     @property
     def remaining_qty(self) -> Decimal:

@@ -32,9 +32,7 @@ class StrategySignal(NamedTuple):
         Raises:
             MalformedSignalError: a field is missing or impossible; the message names it.
         """
-        for name in ("strategy", "symbol", "reason"):
-            if not getattr(self, name):
-                raise MalformedSignalError(f"signal without {name}")
+        self._check_fields_are_there()
         if self.role not in {ENTRY, EXIT}:
             raise MalformedSignalError(f"signal role is {self.role!r}, expected entry or exit")
         if self.side not in {"buy", "sell"}:
@@ -50,6 +48,19 @@ class StrategySignal(NamedTuple):
             if value is not None and not (value.is_finite() and value > 0):
                 raise MalformedSignalError(f"signal {name} is {value}, expected more than 0")
         return self
+
+    def _check_fields_are_there(self) -> None:
+        """Every field but the stop has to be there, each of its own kind."""
+        for name in ("strategy", "symbol", "reason"):
+            text = getattr(self, name)
+            if not (isinstance(text, str) and text.strip()):
+                raise MalformedSignalError(f"signal without {name}")
+        for name in ("qty", "price", "stop_loss"):
+            value = getattr(self, name)
+            if not isinstance(value, Decimal) and (value is not None or name != "stop_loss"):
+                raise MalformedSignalError(f"signal {name} is {value!r}, expected a decimal")
+        if type(self.at_ns) is not int or self.at_ns <= 0:
+            raise MalformedSignalError(f"signal at_ns is {self.at_ns!r}, expected an instant")
 
 
 def _decimals(value: Decimal) -> int:

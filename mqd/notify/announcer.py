@@ -21,15 +21,29 @@ _LOUDNESS: tuple[Tone, ...] = ("info", "warning", "failure")
 _HEARD = frozenset({DeskStarted, OrderRejected, SessionClosed})
 
 
+Remarks = Callable[[Event, Outcome, DeskState], tuple[str, ...]]
+
+
+def no_remarks(_event: Event, _outcome: Outcome, _state: DeskState) -> tuple[str, ...]:
+    """Nothing besides."""
+    return ()
+
+
 class Announcer:
     """Writes messages of what the plan names, and leaves them at every post.
 
-    `time_text` says an instant for people. `failures` counts events that it could not tell of.
+    `time_text` says an instant for people. `remarks` sees every event and says what belongs to the
+    summary of a session besides. `failures` counts events that it could not tell of.
     """
 
     def __init__(
-        self, plan: NotifyPlan, posts: tuple[Post, ...], time_text: Callable[[int], str]
+        self,
+        plan: NotifyPlan,
+        posts: tuple[Post, ...],
+        time_text: Callable[[int], str],
+        remarks: Remarks = no_remarks,
     ) -> None:
+        self._remarks = remarks
         self._kinds = plan.kinds
         self._posts = posts
         self._time_text = time_text
@@ -70,11 +84,13 @@ class Announcer:
         now_ns = self._now_ns = state.now_ns
         self._profile = state.profile
         found = [*self._streams.look(state)]
+        remarks = self._remarks(event, outcome, state)
         if outcome.notes or type(event) in _HEARD:
             found += told(event, outcome)
             self._seen.update(each.kind for each in found)
             if isinstance(event, SessionClosed):
                 found.append(self._summary(event, state))
+                found += [Told("summary", (event.date, text), text, "warning") for text in remarks]
         again = self._repeats.due(now_ns)
         if found or again:
             wanted = (each for each in found if each.kind in self._kinds)

@@ -13,7 +13,7 @@ from mqd.rules.problems import did_you_mean
 KINDS = {
     "starts": "start and end",
     "halts": "state or button",
-    "trips": "protection tripped",
+    "trips": "protection or breaker",
     "rejects": "order refused",
     "drift": "differs from the broker",
     "incidents": "incident",

@@ -10,6 +10,7 @@ from mqd.engine.state import DeskState
 from mqd.ground.canonical import decimal_text
 from mqd.ground.errors import InvariantError, MqdError, Refused
 from mqd.model.decision import (
+    BreakerMoved,
     DeskStateChanged,
     DriftFound,
     IncidentRaised,
@@ -63,6 +64,8 @@ def _noted(note: Note) -> Iterator[Told]:
         case ProtectionTripped():
             text = f"protection {note.protection} tripped"
             yield Told("trips", (note.protection,), text, "warning")
+        case BreakerMoved() if note.cause:  # that its rest is over is told with what came of it
+            yield Told("trips", ("breaker", note.to_state), note.text, "warning")
         case IncidentRaised():
             text = f"{note.severity} {note.error}: {note.message}"
             yield Told(_kind_of(note.error), (note.error, note.subject), _line(text), "failure")

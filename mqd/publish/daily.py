@@ -89,10 +89,15 @@ class DailyReport:
     acted: tuple[Acted, ...]
     looked_after: tuple[TradeWatched, ...]
 
+    def watched(self, trade: Trade) -> TradeWatched | None:
+        """How this trade was looked after, or None where nobody knows."""
+        key = (trade.exit_ns, trade.strategy, trade.symbol)
+        return next((item for item in self.looked_after if item[:3] == key), None)
+
     def unprotected_s(self, trade: Trade) -> int | None:
         """For how long nothing looked at the exits of this trade, or None where nobody knows."""
-        key = (trade.exit_ns, trade.strategy, trade.symbol)
-        return next((item.unprotected_s for item in self.looked_after if item[:3] == key), None)
+        found = self.watched(trade)
+        return None if found is None else found.unprotected_s
 
     @property
     def pnl_usd(self) -> Decimal:
@@ -118,8 +123,7 @@ class DailyReport:
             "pnl": decimal_text(self.pnl_usd),
             "won": self.won,
             "trades": [
-                _trade_json(item) | {"unprotected_s": self.unprotected_s(item.trade)}
-                for item in self.trades
+                _trade_json(item) | _gap_json(self.watched(item.trade)) for item in self.trades
             ],
             "stopped": _exact_text(self.stopped._asdict()),
             "open_positions": [_exact_text(item._asdict()) for item in self.open_positions],
@@ -253,6 +257,11 @@ def _trade_json(item: TradeRisk) -> dict[str, Any]:
         "beyond_plan": item.beyond_usd,
     }  # fmt: skip
     return trade_row(item.trade) | _exact_text(risk) | {"stopped": item.is_stopped}
+
+
+def _gap_json(found: TradeWatched | None) -> dict[str, Any]:
+    names = ("unprotected_s", "stop_after_ms", "stop_beyond")
+    return _exact_text({name: getattr(found, name, None) for name in names})
 
 
 def _idle_json(item: Idle) -> dict[str, Any]:

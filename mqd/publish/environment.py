@@ -37,8 +37,9 @@ from mqd.rules.book import RuleBook
 from mqd.rules.compile.measures import FUNCTIONS
 from mqd.rules.english import value_text
 from mqd.rules.problems import Place
-from mqd.rules.words import acts
+from mqd.rules.words import acts, orders
 from mqd.rules.words.events import MACHINE_EVENTS, REQUIREMENTS
+from mqd.rules.words.reporting import SLOWEST
 
 TESTS_PAGE: Final = "tests.md"
 CASES_PAGE: Final = "cases.md"
@@ -130,6 +131,7 @@ def _words(book: RuleBook, beside: Beside, up: str) -> dict[str, Any]:
         "meanings": enumerated.meanings,
         "measure_functions": FUNCTIONS,
         "on_unknown": wording.ON_UNKNOWN,
+        "orders": orders,
         "problem_codes": problem_codes,
         "promises": promises,
         "proofs": proofs,
@@ -138,6 +140,7 @@ def _words(book: RuleBook, beside: Beside, up: str) -> dict[str, Any]:
         "promised": {promise.code: promise for promise in promises.every_promise()},
         "row_link": wording.row_link,
         "say": Speaker(book),
+        "slowest": SLOWEST,
         "sources": wording.sources_text,
         "registered": registry(book, beside.evidence),
         "shows_proofs": beside.shows_proofs,

@@ -7,7 +7,9 @@ from mqd.publish.declared import source_line
 from mqd.publish.rulefiles import headers
 from mqd.rules.book import Header, RuleBook
 from mqd.rules.words.auditing import AUDITING
+from mqd.rules.words.breaking import BREAKING
 from mqd.rules.words.facts import (
+    BREAKER_GUARD,
     CHECK,
     DATA,
     DESK_WATCH,
@@ -32,6 +34,7 @@ SCOPES = {
     PROTECTION: "protections",
     CHECK: "checks",
     ORDER_GUARD: "guards of the order's lifecycle",
+    BREAKER_GUARD: "guards of the breaker",
     ORDER_WATCH: "the watch of orders",
     POSITION_WATCH: "the watch of positions",
     DESK_WATCH: "the watch of the desk",
@@ -42,6 +45,7 @@ SCOPES = {
 WORDS = "mqd.rules.words"
 _MODULES = {
     **dict.fromkeys((*MARKET, *TRADING), f"{WORDS}.trading"),
+    **dict.fromkeys(BREAKING, f"{WORDS}.breaking"),
     **dict.fromkeys(WATCHING, f"{WORDS}.watching"),
     **dict.fromkeys(AUDITING, f"{WORDS}.auditing"),
     ENTRY_QTY: f"{WORDS}.facts",
@@ -83,6 +87,8 @@ def members(fact: Fact, book: RuleBook) -> tuple[str, ...]:
         return tuple(state.name for state in book.desk_machine.states)
     if fact.name == "order.state":
         return tuple(state.name for state in book.order_machine.states)
+    if fact.name == "broker.breaker":
+        return tuple(state.name for state in book.breaker_machine.states)
     return fact.members
 
 

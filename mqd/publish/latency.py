@@ -5,11 +5,14 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from decimal import Decimal
 from io import StringIO
 from typing import Any, NamedTuple
 
-from mqd.ground.times import iso_utc
+from mqd.ground.times import NS_PER_S, iso_utc
 from mqd.publish.figures import PERCENTS, in_ms, nearest_rank
+from mqd.rules.book import Limit
+from mqd.rules.words.reporting import SLOWEST
 
 SUBMITTED = "submitted"
 ACKNOWLEDGED = "acknowledged"
@@ -92,12 +95,30 @@ class OrderTimes:
 COLUMNS = tuple(OrderTimes("", "", "", "", "", "", 0).row())
 
 
+class Slow(NamedTuple):
+    """A step that took longer than the rules say it may, 95 times of 100; in nanoseconds."""
+
+    step: str
+    p95_ns: int
+    most_ns: int
+
+    @property
+    def text(self) -> str:
+        """It in words."""
+        return f"{self.step} p95 {in_ms(self.p95_ns):,} ms, at most {in_ms(self.most_ns):,} ms"
+
+
 class Spread(NamedTuple):
     """How a time is spread: percentiles by nearest rank and the largest, in nanoseconds."""
 
     times: int
     percentiles_ns: tuple[int, ...]
     largest_ns: int
+
+    @property
+    def p95_ns(self) -> int:
+        """The time that 95 of 100 did not pass."""
+        return self.percentiles_ns[PERCENTS.index(95)]
 
     @classmethod
     def of(cls, times_ns: Iterable[int]) -> Spread | None:
@@ -123,6 +144,7 @@ class SessionTimes:
     """One session: its orders, from every bar's end to its decision, and what told the time.
 
     `messages` are those of the broker's and the bars' streams, `readings` all that read the clock.
+    `most_ns` is how long a step may take 95 times of 100, for those that the rules say it of.
     """
 
     date: str
@@ -131,6 +153,7 @@ class SessionTimes:
     bar_to_decision_ns: list[int] = field(default_factory=list)
     messages: int = 0
     readings: int = 0
+    most_ns: dict[str, int] = field(default_factory=dict)
 
     @property
     def sent_again(self) -> int:
@@ -156,6 +179,14 @@ class SessionTimes:
             for name in SPANS
         }
         return found | {BAR_TO_DECISION: Spread.of(self.bar_to_decision_ns)}
+
+    def too_slow(self) -> tuple[Slow, ...]:
+        """The steps that took longer than they may; exactly as long is not too long."""
+        return tuple(
+            Slow(step, spread.p95_ns, self.most_ns[step])
+            for step, spread in self.spreads().items()
+            if spread is not None and spread.p95_ns > self.most_ns.get(step, spread.p95_ns)
+        )
 
     def remarks(self) -> tuple[str, ...]:
         """What these figures cannot say, in words."""
@@ -183,8 +214,19 @@ class SessionTimes:
                 name: None if spread is None else spread.to_json()
                 for name, spread in self.spreads().items()
             },
+            "most_p95_ms": {step: in_ms(most_ns) for step, most_ns in self.most_ns.items()},
+            "too_slow": [slow.step for slow in self.too_slow()],
             "remarks": list(self.remarks()),
         }
+
+
+def most_of(limits: Iterable[Limit]) -> dict[str, int]:
+    """How long each step may take 95 times of 100, in nanoseconds, where the rules say it."""
+    return {
+        limit.name.removesuffix("_p95"): int(limit.value) * NS_PER_S
+        for limit in limits
+        if limit.name in SLOWEST and isinstance(limit.value, Decimal)
+    }
 
 
 class LatencyReport(NamedTuple):
@@ -197,6 +239,11 @@ class LatencyReport(NamedTuple):
     def orders(self) -> tuple[OrderTimes, ...]:
         """Every order of these sessions."""
         return tuple(order for session in self.sessions for order in session.orders)
+
+    @property
+    def too_slow(self) -> tuple[tuple[str, Slow], ...]:
+        """Each step of a session that took longer than the rules say it may."""
+        return tuple((each.date, slow) for each in self.sessions for slow in each.too_slow())
 
     def to_json(self) -> dict[str, Any]:
         """The report for a program."""

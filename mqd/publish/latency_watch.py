@@ -7,7 +7,7 @@ which it was read: that is believed between the desk's last reading of its clock
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from mqd.engine.state import DeskState
@@ -25,7 +25,7 @@ from mqd.model.event import (
     SessionOpened,
     SnapshotTaken,
 )
-from mqd.model.order import Order
+from mqd.model.order import PROTECTIVE, Order
 from mqd.publish.latency import (
     ACKNOWLEDGED,
     CANCEL_ASKED,
@@ -36,7 +36,9 @@ from mqd.publish.latency import (
     LatencyReport,
     OrderTimes,
     SessionTimes,
+    most_of,
 )
+from mqd.rules.book import Limit
 
 _CANCELLED = "CANCELLED"
 _OF_THE_BROKER = frozenset(BROKER_EVENTS)
@@ -58,6 +60,11 @@ class LatencyWatch:
         self.sessions: dict[str, SessionTimes] = {}
         self._orders: dict[str, OrderTimes] = {}
         self._undated: list[_Undated] = []
+
+    def holds_to(self, date: str, limits: Iterable[Limit]) -> None:
+        """How long the steps of a session may take, by the rules that it ran under."""
+        if date in self.sessions:
+            self.sessions[date].most_ns = most_of(limits)
 
     def saw(self, event: Event, outcome: Outcome, state: DeskState) -> None:
         """Note what one event, and what it led to, says of the orders."""
@@ -154,10 +161,11 @@ def _touched(event: Event, outcome: Outcome) -> set[str]:
 
 def _progress(times: OrderTimes, order: Order) -> Iterator[Mark]:
     times.state = order.state
+    rests = order.role == PROTECTIVE  # how long it does not trade says nothing of anybody's speed
     came = {
         ACKNOWLEDGED: order.broker_order_id is not None,
-        FIRST_FILLED: order.filled_qty > 0,
-        FILLED: order.filled_qty >= order.qty,
+        FIRST_FILLED: order.filled_qty > 0 and not rests,
+        FILLED: order.filled_qty >= order.qty and not rests,
         CANCEL_CONFIRMED: order.state == _CANCELLED and CANCEL_ASKED in times.at_ns,
     }
     return (

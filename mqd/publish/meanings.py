@@ -46,7 +46,7 @@ def meanings_of(book: RuleBook) -> Iterator[Meaning]:
     ):  # fmt: skip
         for rule in rules.conditions:
             yield of_condition(rule, kind, english, then)
-    for machine in (book.order_machine, book.desk_machine):
+    for machine in book.machines:
         yield from _of_machine(machine, english)
     yield from meanings_of_watching(book, english)
     yield from _of_numbers(book)
@@ -113,6 +113,8 @@ def _then_of_state(machine: MachineRules, name: str) -> str:
         return "`mqd status` shows the working orders, `mqd journal tail` how they came there"
     if name == machine.initial:
         return "nothing: this is how it should be"
+    if (name, "resume_ordered") not in machine.table:
+        return "wait: it goes on by itself; `mqd status` says since when and why"
     if machine.table[name, "resume_ordered"].target:
         return (
             "`mqd status` says since when and why; `mqd resume --by NAME --reason TEXT` opens "

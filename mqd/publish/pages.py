@@ -41,8 +41,7 @@ def render_pages(
 
     `sources` holds the text of each rule file under its name (`rules/orders/checks.yaml`).
     """
-    machines = (book.order_machine, book.desk_machine)
-    pages = {f"diagrams/{machine.id}.svg": state_diagram_svg(machine) for machine in machines}
+    pages = {f"diagrams/{machine.id}.svg": state_diagram_svg(machine) for machine in book.machines}
     pages[STYLE] = (_TEMPLATES / STYLE).read_text(encoding="utf-8")
     for name, source in sources.items():
         pages[f"{name}.md"] = source_page(name, source, _in_words(name))

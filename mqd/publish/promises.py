@@ -92,6 +92,10 @@ ENFORCED: Final = {
         "DESK_TABLE", "Every incident and every broken invariant goes through this table.",
         "mqd.engine.core", "tell_desk",
     ),
+    "breaker": Promise(
+        "BREAKER_TABLE", "What every request of the desk came to goes through this table; no exit "
+        "and no cancel asks it.", "mqd.engine.breaker", "on_request_answered",
+    ),
     "checks": Promise(
         "ALL_CHECKS", "An order is made and sent only when no check holds against it; all that "
         "hold are recorded.", "mqd.engine.gate", "submit_entry",
@@ -135,6 +139,11 @@ ENFORCED: Final = {
     "news": Promise(
         "NEWS_IS_EXPLAINED", "News with a word that is not in this table is kept as it came and "
         "stops entries.", "mqd.engine.news", "on_broker_event",
+    ),
+    "forms": Promise(
+        "EVERY_FORM_IS_ANSWERED", "The first that fits an order decides, every order fits one, and "
+        "rules whose exits the broker would not take are refused.",
+        "mqd.rules.check.forms", "read_forms",
     ),
     "answers": Promise(
         "ANSWERS_ARE_EXPLAINED", "The first that fits an answer decides, and rules under which "

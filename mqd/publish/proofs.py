@@ -63,6 +63,11 @@ ALL: Final = (
         "exit that a stop asks for.", "mqd explore --orders {orders} --depth {depth} --record",
     ),
     Proof(
+        "exploration_of_a_stop", "Explored states of a held position", "The same for a position "
+        "whose stop is on its way to the broker, and the exit that has to wait for its end.",
+        "mqd explore --orders {orders} --depth {depth} --record",
+    ),
+    Proof(
         "kills", "Killed processes", "A desk that is killed at a moment that nobody chose, and "
         "started again, ends its day with the trades, positions and orders of a desk that nobody "
         "killed.",

@@ -10,6 +10,7 @@ from mqd.ground.errors import JournalError
 from mqd.model.command import COMMANDS, Command
 from mqd.model.decision import (
     BarSetAside,
+    BreakerMoved,
     Decision,
     DeskStateChanged,
     DriftFound,
@@ -41,10 +42,13 @@ _CLASSES: dict[str, type[Any]] = {
         DriftFound,
         Reconciled,
         TradeWatched,
+        BreakerMoved,
     )
 } | COMMANDS
 # Exact numbers are journaled as text; these are the fields that hold one.
-_EXACT = {"qty", "entry_price", "exit_price", "pnl_usd", "local", "broker", "share"}
+_EXACT = {"qty", "entry_price", "exit_price", "pnl_usd", "local", "broker", "share"} | {
+    "stop_price", "stop_beyond",
+}  # fmt: skip
 
 
 def records_of(outcome: str | None) -> tuple[Record, ...]:
@@ -58,12 +62,17 @@ def records_of(outcome: str | None) -> tuple[Record, ...]:
 
 def _record(name: str, fields: list[Any]) -> Record:
     cls = _CLASSES.get(name)
-    if cls is None or len(fields) != len(cls._fields):
+    if cls is None or not _can_be(cls, len(fields)):
         raise JournalError(f"not a record of this version: {name} with {len(fields)} fields")
-    for place, field in enumerate(cls._fields):
+    for place, field in enumerate(cls._fields[: len(fields)]):
         if field in _EXACT and fields[place] is not None:
             fields[place] = Decimal(fields[place])
         elif isinstance(fields[place], list):
             fields[place] = tuple(fields[place])
     record: Record = cls(*fields)
     return record
+
+
+def _can_be(cls: type[Any], count: int) -> bool:
+    """Whether a record has so many fields: an older one lacks the last ones, which say nothing."""
+    return len(cls._fields) - len(cls._field_defaults) <= count <= len(cls._fields)

@@ -19,6 +19,7 @@ from mqd.rules.book import RuleBook
 from mqd.rules.expressions.ir import names
 
 ENTRY_PRICE = "position.entry_price"
+STOP_PRICE = "held.stop_price"
 
 
 class TradeRisk(NamedTuple):
@@ -59,8 +60,13 @@ class StoppedTrades(NamedTuple):
 
 
 def stop_codes(book: RuleBook) -> frozenset[str]:
-    """The exits that look back at the entry price: those are the stops."""
-    return frozenset(
+    """The exits that look back at the entry price, and what a stop at the broker leads to."""
+    of_broker = frozenset(
+        row.condition.code
+        for row in book.position_watch.rows
+        if row.at is not None or any(name.name == STOP_PRICE for name in names(row.condition.when))
+    )
+    return of_broker | frozenset(
         rule.code
         for strategy in book.strategies
         for rule in strategy.exits

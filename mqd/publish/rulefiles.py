@@ -74,8 +74,7 @@ def headers(book: RuleBook) -> Iterator[Header]:
     yield from (thesis.header for thesis in book.theses)
     for rules in (book.sets_aside, book.blocks_entries, book.entry_checks, book.exit_checks):
         yield rules.header
-    yield book.order_machine.header
-    yield book.desk_machine.header
+    yield from (machine.header for machine in book.machines)
     for watch in (book.order_watch, book.position_watch, book.desk_watch):
         yield watch.header
     yield book.reconciliation.header

@@ -24,7 +24,7 @@ from mqd.rules.compile.emit import LARGEST_WHOLE
 from mqd.rules.compile.question import Given, arguments_for, declared, number_of, truth_of
 from mqd.rules.compile.strategy import CompiledStrategy
 from mqd.rules.expressions import ir
-from mqd.rules.words.facts import ENTRY_QTY
+from mqd.rules.words.facts import ENTRY_QTY, FACTS
 
 UNCERTAIN = "UNCERTAIN"
 IS_OPEN = "position.is_open"
@@ -128,8 +128,10 @@ class Situation:
         if self.is_held:
             return found
         planned = Decimal(repr(stop)).quantize(_STOP_STEP) if stop_known else None
+        qty = lots * sizing.step
         return found | {
-            _QTY: float(lots * sizing.step),
+            _QTY: float(qty),
+            "order.is_fractional": qty != qty.to_integral_value(),
             "order.price": self.given.get("bar.close"),
             "order.stop_loss": None if planned is None else float(planned),
         }
@@ -187,8 +189,10 @@ class Situation:
         base = self.base or self
         if base.can_ask(item):
             return self._asked(item.rule)
+        if item.recorded is None or self._is_false_anyway(item.rule):
+            return False  # what nobody looked at is taken to let the order pass: see `unchecked`
         read = {name.name for name in ir.names(item.rule.when)}
-        if _SINCE_SAME in read and item.recorded is not None:
+        if _SINCE_SAME in read:
             read.add(_QTY)  # an order of another size is no longer the same one
         if any(self.values.get(name) != base.values.get(name) for name in read):
             return None
@@ -205,8 +209,20 @@ class Situation:
         return tuple(
             item.rule.code
             for item in self.others()
-            if item.recorded is None and not self.can_ask(item)
+            if item.recorded is None
+            and not self.can_ask(item)
+            and not self._is_false_anyway(item.rule)
         )
+
+    def _is_false_anyway(self, rule: Condition) -> bool:
+        """Whether the condition is false whatever the values are that the record does not hold."""
+        missing = {name.name: None for name in ir.names(rule.when) if name.name not in self.values}
+        if not all(FACTS[name].known for name in missing if name in FACTS):
+            return False  # always known on the desk: it cannot be asked without a value
+        if any(isinstance(part, ir.IsKnown) for part in ir.walk(rule.when)):
+            return False  # it asks for what is missing here
+        question = truth_of(rule.when, possibly=True)
+        return not question.asked({**missing, **self.values})
 
     def _asked(self, rule: Condition) -> bool:
         return bool(truth_of(rule.when, possibly=rule.true_if_unknown).asked(self.values))

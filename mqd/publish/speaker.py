@@ -39,6 +39,10 @@ class Speaker:
         said = self._english[strategy.id].number(tree)
         return said[:1].upper() + said[1:]
 
+    def desk_number(self, tree: Numeric) -> str:
+        """A number that a rule of the desk computes, within a sentence."""
+        return self._desk.number(tree)
+
     def declared(self, condition: Condition) -> tuple[Param | Limit, ...]:
         """The params and limits that the condition reads, in its order."""
         owner = self._owners.get(condition.place)

@@ -99,6 +99,7 @@ class DeskStatus:
     is_in_step: bool
     unwatched: tuple[Unwatched, ...]
     lines: LineStatus
+    breaker: str = ""
 
     @property
     def unproved(self) -> tuple[Order, ...]:
@@ -113,6 +114,7 @@ class DeskStatus:
             "rules_digest": self.rules_digest,
             "profile": self.profile,
             "desk_state": self.desk_state,
+            "breaker": self.breaker,
             "events": self.events,
             "session": {"date": self.session or None, "is_open": self.session_is_open},
             "last_bar": None if bar is None else {
@@ -216,6 +218,7 @@ class StatusWatcher:
             is_in_step=state.desk.is_in_step,
             unwatched=tuple(_unwatched(state)),
             lines=self._lines.status(),
+            breaker=state.breaker.state_name,
         )
 
 
@@ -268,6 +271,7 @@ def _order_row(order: Order) -> dict[str, Any]:
         "state": order.state,
         "qty": decimal_text(order.qty),
         "filled_qty": decimal_text(order.filled_qty),
+        "stop_price": None if order.stop_price is None else decimal_text(order.stop_price),
         "reason": order.reason,
         "created": iso_utc(order.created_ns),
     }

@@ -20,7 +20,7 @@ from mqd.model.command import CancelOrder, SubmitOrder
 from mqd.model.decision import EXIT, EXIT_WAITS, NO_TRADE, Decision, Outcome
 from mqd.model.event import CancelRefused, Event, OrderNotTaken, OrderRejected
 from mqd.model.fill import Execution
-from mqd.model.order import Order, OrderStateChangedEvent
+from mqd.model.order import PROTECTIVE, Order, OrderStateChangedEvent
 from mqd.model.position import Trade
 from mqd.publish.summary import true_codes
 from mqd.rules.book import RuleBook
@@ -113,7 +113,8 @@ class TradeJournal:
         for command in outcome.commands:
             if isinstance(command, SubmitOrder):
                 order = state.orders[command.client_order_id]
-                yield _line(command.at_ns, SUBMIT, order, order.reason, order.reference_price)
+                price = command.stop_price or order.reference_price
+                yield _line(command.at_ns, SUBMIT, order, order.reason, price)
         if isinstance(event, OrderNotTaken | CancelRefused):
             yield from self._refused(event, state)
         for trade in outcome.trades:
@@ -148,6 +149,16 @@ class TradeJournal:
             yield _line(event.at_ns, kind, order, f"{event.code}: {event.reason}", None)
 
 
+def made_by(decision: Decision, outcome: Outcome, state: DeskState) -> Order | None:
+    """The order that a decision made; an exit may wait for a stop before it is sent."""
+    for change in outcome.transitions:
+        order = state.orders[change.client_order_id]
+        is_mine = order.strategy == decision.strategy and order.role != PROTECTIVE
+        if is_mine and not change.from_state:
+            return order
+    return None
+
+
 def trading_csv(lines: Iterable[TradingEvent]) -> str:
     """The lines as CSV text with a header."""
     out = StringIO()
@@ -174,11 +185,9 @@ def _line(
 
 def _signal(decision: Decision, outcome: Outcome, state: DeskState, book: RuleBook) -> TradingEvent:
     """A wish to trade: with the order that came of it, or with what held it back."""
-    for command in outcome.commands:
-        if isinstance(command, SubmitOrder):
-            order = state.orders[command.client_order_id]
-            if order.strategy == decision.strategy:
-                return _line(decision.at_ns, SIGNAL, order, order.reason, order.reference_price)
+    order = made_by(decision, outcome, state)
+    if order is not None:
+        return _line(decision.at_ns, SIGNAL, order, order.reason, order.reference_price)
     codes = ", ".join(_held_back(decision, book))
     reason = f"{decision.outcome}: {codes}" if codes else decision.outcome
     return TradingEvent(

@@ -31,13 +31,14 @@ def rule_places(book: RuleBook) -> Iterator[tuple[str, Place]]:
     """Every rule that has an id within its file, and where it stands."""
     for condition in conditions(book):
         yield condition.code, condition.place
-    for machine in (book.order_machine, book.desk_machine):
+    for machine in book.machines:
         yield from ((row.id, row.place) for row in machine.rows)
         yield from ((state.name, state.place) for state in machine.states)
     yield from ((item.kind, item.place) for item in book.reconciliation.differences)
     broker = book.broker_words
     yield from ((item.word, item.place) for item in (*broker.statuses, *broker.news))
     yield from ((answer.code, answer.place) for answer in broker.answers)
+    yield from ((form.code, form.place) for form in broker.forms)
     yield from ((number.name, number.place) for number in broker.request_limits)
     yield from ((limit.name, limit.place) for limit in book.limits)
     for strategy in book.strategies:
@@ -67,9 +68,12 @@ def conditions(book: RuleBook) -> Iterator[Condition]:
 def _all_uses(book: RuleBook) -> Iterator[tuple[str, Use]]:
     for condition in conditions(book):
         yield from _read(condition.when, condition.code, condition.place)
+    for row in book.position_watch.rows:
+        if row.at is not None:
+            yield from _read(row.at, row.condition.code, row.condition.place)
     for strategy in book.strategies:
         yield from _strategy_uses(strategy)
-    for machine in (book.order_machine, book.desk_machine):
+    for machine in book.machines:
         yield from _guard_uses(machine)
 
 

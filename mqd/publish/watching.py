@@ -30,6 +30,8 @@ def meanings_of_watching(book: RuleBook, english: English) -> Iterator[Meaning]:
         for row in watch.rows:
             act = WATCH_ACTS[watch.header.id][row.do]
             who = _A_PERSON if row.do == "page" else "nothing: the desk acts by itself"
+            if row.at is not None:
+                act = f"{act} Its price is {english.number(row.at)}."
             kind = f"row of the watch of {WATCHED[watch.header.id]}"
             yield of_condition(row.condition, kind, english, f"{who}. {row.do}: {act}")
     yield from _of_reconciliation(book, english)
@@ -60,6 +62,13 @@ def _of_broker(book: RuleBook) -> Iterator[Meaning]:
             answer.code, f"answer of {broker.header.id}", answer.because, at(answer.place),
             answer_text(answer), f"{answer.means}: {ANSWER_MEANINGS[answer.means]}",
             "the first answer in that file that fits decides",
+        )  # fmt: skip
+    for form in broker.forms:
+        yield Meaning(
+            form.code, f"form of an order at {broker.header.id}", form.because, at(form.place),
+            f"{form.type}, {form.time_in_force}, {form.shares} shares",
+            "taken" if form.is_taken else "not taken: an entry of this form is not sent",
+            "the first form in that file that fits decides",
         )  # fmt: skip
     for number in broker.request_limits:
         yield Meaning(

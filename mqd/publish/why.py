@@ -24,6 +24,7 @@ from mqd.model.decision import (
     ProtectionTripped,
 )
 from mqd.model.event import BarClosed
+from mqd.model.order import OrderStateChangedEvent
 from mqd.publish.flips import Flips, flips_of
 from mqd.publish.groups import SETS_ASIDE, groups_of
 from mqd.publish.judged import FALSE, TRUE, UNKNOWN, Group, Judge, Judged, flips_row, group_row
@@ -129,7 +130,7 @@ def explain_decision(
         headline=_headline(decision, by_name, blocked, is_held=situation.is_held),
         blocked_by=tuple(blocked),
         groups=groups,
-        orders=tuple(_order_text(item) for item in mine),
+        orders=(*map(_order_text, mine), *_waiting(decision, kept, mine)),
         incidents=tuple(item.message for item in kept if isinstance(item, IncidentRaised)),
         rules_digest=decision.rules_digest,
         is_held=situation.is_held,
@@ -197,8 +198,28 @@ def _headline(
     return f"no trade: {listed}"
 
 
+def _waiting(
+    decision: Decision, kept: Iterable[Record], sent: Iterable[SubmitOrder]
+) -> tuple[str, ...]:
+    """An exit that was made and not sent yet, in words."""
+    ids = {order.client_order_id for order in sent}
+    made = (
+        item.client_order_id
+        for item in kept
+        if isinstance(item, OrderStateChangedEvent) and not item.from_state
+    )
+    return tuple(
+        f"an exit that waits for the stop at the broker to end ({order_id})"
+        for order_id in made
+        if decision.outcome == EXIT
+        and order_id not in ids
+        and f"-{decision.strategy}-{decision.symbol}-" in order_id
+    )
+
+
 def _order_text(order: SubmitOrder) -> str:
+    stop = f" at {decimal_text(order.stop_price)}" if order.stop_price is not None else ""
     return (
-        f"{order.side.upper()} {decimal_text(order.qty)} {order.symbol} {order.type} "
+        f"{order.side.upper()} {decimal_text(order.qty)} {order.symbol} {order.type}{stop} "
         f"({order.client_order_id})"
     )

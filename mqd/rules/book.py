@@ -11,12 +11,15 @@ from mqd.rules.problems import Place
 from mqd.rules.said import Assumption, Condition, Header, Limit, Value, Window
 from mqd.rules.watching import (
     BrokerAnswer,
+    BrokerForm,
     BrokerRequests,
     BrokerWord,
     BrokerWords,
     Difference,
     Invariants,
     Reconciliation,
+    Sends,
+    SentForm,
     Watch,
     WatchRow,
 )
@@ -176,7 +179,7 @@ class MachineRules:
 
     @property
     def id(self) -> str:
-        """The kind of machine: order, desk."""
+        """The kind of machine: order, desk, breaker."""
         return self.header.id
 
     @property
@@ -222,8 +225,10 @@ class RuleBook:
     blocks_entries: RuleSet
     entry_checks: RuleSet
     exit_checks: RuleSet
+    sends: Sends
     order_machine: MachineRules
     desk_machine: MachineRules
+    breaker_machine: MachineRules
     theses: tuple[Thesis, ...]
     order_watch: Watch
     position_watch: Watch
@@ -231,6 +236,11 @@ class RuleBook:
     reconciliation: Reconciliation
     invariants: tuple[Invariants, ...]
     broker_words: BrokerWords
+
+    @property
+    def machines(self) -> tuple[MachineRules, ...]:
+        """Every machine: of an order, of the desk, of the breaker to the broker."""
+        return self.order_machine, self.desk_machine, self.breaker_machine
 
     def strategy(self, strategy_id: str) -> Strategy:
         """The strategy with this id.
@@ -247,6 +257,7 @@ class RuleBook:
 __all__ = [
     "Assumption",
     "BrokerAnswer",
+    "BrokerForm",
     "BrokerRequests",
     "BrokerWord",
     "BrokerWords",
@@ -266,6 +277,8 @@ __all__ = [
     "Row",
     "RuleBook",
     "RuleSet",
+    "Sends",
+    "SentForm",
     "Sizing",
     "State",
     "Strategy",

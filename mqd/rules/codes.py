@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from mqd.rules import find, load, shape
-from mqd.rules.check import broker, limits, machines, sets, strategies, together, watching
+from mqd.rules.check import broker, forms, limits, machines, sets, strategies, together, watching
 from mqd.rules.expressions import parse, read
 
 STAGES: Final[tuple[tuple[str, Mapping[str, str]], ...]] = (
@@ -20,6 +20,7 @@ STAGES: Final[tuple[tuple[str, Mapping[str, str]], ...]] = (
     ("Machines", machines.CODES),
     ("Watches", watching.CODES),
     ("Brokers", broker.CODES),
+    ("Forms of orders", forms.CODES),
     ("The documents together", together.CODES),
 )
 """The stages of a check, in the order in which a rule file meets them, with what each can tell."""

@@ -21,13 +21,14 @@ NUMERIC = frozenset({
 ORDERED = frozenset({
     "params", "measures", "values", "states", "no_trade", "exits", "entries",
     "sets_aside", "blocks_entries", "rows", "looks_again", "tolerates", "refuses", "always",
-    "answers",
+    "answers", "forms",
 })  # fmt: skip
-FORMAT = 3
-"""The form of a text that is written today: a whole book with watches, a comparison, invariants
-and all that a broker says. A text of another form lacks some of it (`mqd/rules/older`).
+FORMAT = 4
+"""The form of a text that is written today: a whole book with watches, a comparison, invariants,
+all that a broker says and takes, and the breaker to it. A text of another form lacks some of it
+(`mqd/rules/older`).
 """
-OLDER_FORMATS = frozenset({1, 2})
+OLDER_FORMATS = frozenset({1, 2, 3})
 
 
 class Written(NamedTuple):

@@ -89,6 +89,11 @@ class Problems:
         problem = Problem(place, rule, code, message, hint, severity)
         self._found.setdefault((place, code, message), problem)
 
+    def add_all(self, problems: Iterable[Problem]) -> None:
+        """Note what was found elsewhere."""
+        for problem in problems:
+            self._found.setdefault((problem.place, problem.code, problem.message), problem)
+
     def __bool__(self) -> bool:
         return bool(self._found)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +22,7 @@ from mqd.rules.shape import KINDS, check_shape
 from mqd.rules.tree import Mapping
 
 NO_CHANGES = Changes()
+_KEPT = 256  # files; a desk has a few dozen
 
 
 class Report(NamedTuple):
@@ -46,10 +48,10 @@ def validate(root: Path, changes: Changes = NO_CHANGES) -> Report:
     all_found = not notes.problems
     documents: list[Document] = []
     for file in files:
-        tree = load_text(file.text, file.shown, notes.problems)
+        tree, told = _read(file.text, file.shown)
+        notes.problems.add_all(told)
         if tree is not None:
             # Meaning is looked at even where the shape is wrong: one run shows everything.
-            check_shape(tree, notes.problems)
             documents += _document(tree, notes)
     notes.some_unread = not all_found or len(documents) < len(files)
     changed = changes.apply(documents)
@@ -102,6 +104,16 @@ def rules_from_text(canonical: str) -> RuleBook:
     if form in OLDER_FORMATS:
         book = replace(book, digest=digest(canonical), canonical=canonical)
     return Changes(protections=protections).keep(book)
+
+
+@lru_cache(maxsize=_KEPT)
+def _read(text: str, shown: str) -> tuple[Mapping | None, tuple[Problem, ...]]:
+    """The tree of a file and what is wrong with its form; whoever edits reads the others again."""
+    problems = Problems()
+    tree = load_text(text, shown, problems)
+    if tree is not None:
+        check_shape(tree, problems)
+    return tree, tuple(problems.sorted())
 
 
 def _book(

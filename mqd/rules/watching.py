@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 
+from mqd.rules.expressions.ir import Numeric
 from mqd.rules.problems import Place
 from mqd.rules.said import Condition, Header, Limit
 from mqd.rules.words.acts import ANY
+from mqd.rules.words.orders import PART, WHOLE
 
 
 @dataclass(frozen=True, slots=True)
 class WatchRow:
-    """What a watch does while a condition is true."""
+    """What a watch does while a condition is true; `at` is the price of what it sends, if any."""
 
     condition: Condition
     do: str
+    at: Numeric | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +115,54 @@ class BrokerAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class BrokerForm:
+    """Whether a broker takes an order of some form; the first that fits decides.
+
+    `type`, `time_in_force` and `shares` are words of `mqd.rules.words.orders`, or `any`.
+    """
+
+    code: str
+    type: str
+    time_in_force: str
+    shares: str
+    is_taken: bool
+    because: str
+    place: Place
+
+    def fits(self, type_: str, time_in_force: str, shares: str) -> bool:
+        """Whether an order of this form is meant, where nothing above fits it."""
+        return (
+            self.type in {ANY, type_}
+            and self.time_in_force in {ANY, time_in_force}
+            and self.shares in {ANY, shares}
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SentForm:
+    """The form in which orders of one role leave; `type` is `any` where strategies say it."""
+
+    type: str
+    time_in_force: str
+    because: str
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Sends:
+    """In which forms the desk's orders leave."""
+
+    entry: SentForm
+    exit: SentForm
+
+
+@dataclass(frozen=True, slots=True)
 class BrokerRequests:
     """How the broker is asked: how long, how often, how many at once.
 
     `kept_for_exits` is the share of `most_per_minute` that only exits, cancels and look-ups may
-    use; `stale_after_bars` counts bars that should have come; `history_page` rows of a list.
+    use; `stale_after_bars` counts bars that should have come; `history_page` rows of a list. What
+    is said of a symbol is taken for true for `symbols_every_s`.
     """
 
     connect_timeout_s: float
@@ -128,6 +175,7 @@ class BrokerRequests:
     stale_after_bars: int
     tick_s: float
     most_clock_offset_s: float
+    symbols_every_s: float
     history_page: int
 
 
@@ -143,6 +191,7 @@ class BrokerWords:
     statuses: tuple[BrokerWord, ...]
     news: tuple[BrokerWord, ...]
     answers: tuple[BrokerAnswer, ...]
+    forms: tuple[BrokerForm, ...]
     request_limits: tuple[Limit, ...]
     requests: BrokerRequests
 
@@ -153,6 +202,12 @@ class BrokerWords:
     def news_meaning(self, word: str) -> str | None:
         """What the word for a piece of news means, or None where nobody ever explained it."""
         return next((each.means for each in self.news if each.word == word), None)
+
+    def takes(self, type_: str, time_in_force: str, *, is_part: bool) -> bool:
+        """Whether the broker takes an order of this form; one that nothing fits it does not."""
+        shares = PART if is_part else WHOLE
+        found = (each for each in self.forms if each.fits(type_, time_in_force, shares))
+        return any(each.is_taken for each in islice(found, 1))
 
     def answer(
         self, request: str, status: str, error_code: str | None = None, message: str = ""

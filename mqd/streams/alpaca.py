@@ -22,7 +22,7 @@ from mqd.ground.errors import Unavailable
 from mqd.ports.account import Keys
 from mqd.rules.watching import BrokerRequests
 from mqd.streams.connection import Frame
-from mqd.streams.refusals import ConnectionDropped, KeysRefused, PlaceTaken
+from mqd.streams.refusals import ConnectionDropped, PlaceTaken
 
 with warnings.catch_warnings():
     # alpaca-py is built on what websockets calls its legacy client; a release that has none
@@ -36,7 +36,6 @@ _LARGEST_FRAME_BYTES = 1 << 22
 # websockets logs every frame at the level DEBUG, and the keys go out in one.
 _NO_LOG = logging.getLogger("mqd.streams.websockets")
 _NO_LOG.disabled = True
-_NO_KEYS = frozenset({401, 403})
 _NO_PLACE = frozenset({406, 429})
 
 
@@ -166,8 +165,7 @@ class SdkWire(ABC):
             return error
         if isinstance(error, InvalidStatusCode):
             said = f"HTTP {error.status_code}"
-            if error.status_code in _NO_KEYS:
-                return KeysRefused(said)
+            # Keys are refused in a message of the stream; before it there are only gateways.
             return (PlaceTaken if error.status_code in _NO_PLACE else ConnectionDropped)(said)
         last = getattr(self._sdk._ws, "last", None)  # noqa: SLF001  # pinned by a contract test
         refusal = None if last is None else self._refusal(last)

@@ -1,5 +1,7 @@
 """One connection after another to one stream, for as long as somebody listens.
 
+Keys that are refused once are shown once more: only the second refusal in a row ends the stream.
+
 All of a stream happens in one task, one thing after another: connecting, listening, what the
 listener does with a message, and a look at the clock in between. So nothing needs a lock, and an
 order of things in the code is their order in the inbox.
@@ -8,12 +10,14 @@ order of things in the code is their order in the inbox.
 from __future__ import annotations
 
 import asyncio
-from typing import Protocol
+from collections.abc import Awaitable
+from typing import Protocol, TypeVar
 
 from mqd.streams.backoff import Backoff
 from mqd.streams.refusals import ConnectionDropped, KeysRefused, NotPermitted, PlaceTaken
 
 Frame = bytes | str
+_Told = TypeVar("_Told")
 
 _LOOK_EVERY_S = 0.1  # how late a watchdog may notice
 
@@ -78,6 +82,7 @@ class Connection:
         self._listener = listener
         self._backoff = backoff
         self._puzzle = ""
+        self._keys_in_doubt = False
 
     async def run(self) -> None:
         """Listen until cancelled, or until the keys are refused."""
@@ -97,13 +102,13 @@ class Connection:
                 return
 
     async def _listen(self) -> None:
-        await self._wire.open()
+        await self._doubting(self._wire.open())
         await self._listener.listening()
         since_s = _now_s()
         while True:
             try:
                 async with asyncio.timeout(_LOOK_EVERY_S):
-                    frame = await self._wire.receive()
+                    frame = await self._doubting(self._wire.receive())
             except TimeoutError:
                 pass
             else:
@@ -113,9 +118,20 @@ class Connection:
                 self._succeeded()
             await self._listener.looked()
 
+    async def _doubting(self, of_wire: Awaitable[_Told]) -> _Told:
+        """What the wire says, but its first word against the keys only breaks the connection."""
+        try:
+            return await of_wire
+        except KeysRefused as error:
+            if self._keys_in_doubt:
+                raise
+            self._keys_in_doubt = True
+            raise ConnectionDropped(str(error)) from error
+
     def _succeeded(self) -> None:
         self._backoff.reset()
         self._puzzle = ""
+        self._keys_in_doubt = False
 
     async def _after(self, error: Exception) -> float:
         """What one connection's end leads to; how long to wait before the next, in seconds."""

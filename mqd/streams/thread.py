@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from threading import Event, Thread, current_thread
 from typing import Any, TypeVar
+
+from mqd.streams.backoff import Backoff
 
 _Answer = TypeVar("_Answer")
 
@@ -14,19 +17,24 @@ _Answer = TypeVar("_Answer")
 class StreamThread:
     """Runs a coroutine in a loop and a thread of its own, from `start` to `stop`.
 
-    `failure` is what ended it, where that was neither its own end nor `stop`.
+    What nobody foresaw ends the coroutine and not the thread: it is told, and after a pause the
+    coroutine is begun again, for as long as that takes. A coroutine that ends by itself is done.
+    `failure` is what broke it last.
     """
 
     def __init__(
         self,
         name: str,
         main: Callable[[], Coroutine[Any, Any, None]],
+        backoff: Backoff,
         failed: Callable[[BaseException], None] = lambda _error: None,
     ) -> None:
-        """`failed` is told, on the dying thread, of what nobody else has caught."""
+        """`failed` is told, on the stream's thread, of what nobody else has caught."""
         self._name = name
         self._main = main
         self._failed = failed
+        self._backoff = backoff
+        self._is_stopping = Event()
         self._thread: Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[Any] | None = None
@@ -44,6 +52,7 @@ class StreamThread:
             return
         self.failure = None
         self._is_ready = Event()
+        self._is_stopping = Event()
         self._thread = Thread(target=self._run, name=self._name, daemon=True)
         self._thread.start()
 
@@ -55,6 +64,7 @@ class StreamThread:
         thread = self._thread
         if thread is None or not thread.is_alive():
             return True
+        self._is_stopping.set()
         self._is_ready.wait(timeout_s)
         loop, task = self._loop, self._task
         if loop is not None and task is not None:
@@ -66,20 +76,33 @@ class StreamThread:
 
     def _run(self) -> None:
         try:
+            while self._has_broken():
+                if self._is_stopping.wait(self._backoff.pause_s()):
+                    return
+        finally:
+            self._is_ready.set()
+
+    def _has_broken(self) -> bool:
+        """Run the coroutine; whether it has to be begun again."""
+        began_s = time.monotonic()
+        try:
             asyncio.run(self._noted())
         except asyncio.CancelledError:
-            pass  # that was `stop`
+            return False  # that was `stop`
         except BaseException as error:  # noqa: BLE001  # kept, told, never lost
             self.failure = error
             self._failed(error)
-        finally:
-            self._is_ready.set()
+            if time.monotonic() - began_s >= self._backoff.longest_s:  # it had been well
+                self._backoff.reset()
+            return isinstance(error, Exception)
+        return False
 
     async def _noted(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._task = asyncio.current_task()
         self._is_ready.set()
-        await self._main()
+        if not self._is_stopping.is_set():  # else `stop` found no task to end
+            await self._main()
 
 
 async def away(ask: Callable[[], _Answer]) -> _Answer:

@@ -31,6 +31,7 @@ from mqd.feeds.samples import sample_bars
 from mqd.ground.times import iso_utc
 from mqd.model.decision import Outcome
 from mqd.model.event import BarClosed, Event
+from mqd.model.order import PROTECTIVE, Order
 from mqd.ports.account import Keys
 from mqd.rules.book import RuleBook
 from mqd.rules.validate import load_rules
@@ -114,6 +115,12 @@ def mqd(variables, monkeypatch, capsys) -> Callable[..., Done]:
     return run
 
 
+def at_work(state: DeskState) -> list[Order]:
+    """Orders of which news is due; a stop that rests at the broker may rest all day."""
+    working = (state.orders[order_id] for order_id in state.working)
+    return [each for each in working if each.role != PROTECTIVE or each.state != "SUBMITTED"]
+
+
 class Day:
     """Watches a desk, and plays the next bar when it has nothing left to do."""
 
@@ -140,8 +147,8 @@ class Day:
 
     def _is_quiet(self) -> bool:
         state = self.run.desk.state
-        is_busy = state.working or state.desk.is_waiting_for_snapshot or not state.desk.is_in_step
-        return not (is_busy or self.run.broker.queued or len(self.run.inbox))
+        is_busy = state.desk.is_waiting_for_snapshot or not state.desk.is_in_step
+        return not (at_work(state) or is_busy or self.run.broker.queued or len(self.run.inbox))
 
     def until(self, holds: Callable[[DeskState], object]) -> None:
         until_s = time.monotonic() + PATIENCE_S

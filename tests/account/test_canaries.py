@@ -97,7 +97,7 @@ def test_a_run_says_no_key(mqd, exchange, silent, tmp_path, is_revoked):
             exchange.plan(kind="keys_revoked")
             for stream in ("trade_updates", "bars"):
                 exchange.plan(kind="stream_dropped", stream=stream)
-            time.sleep(2.0)
+            time.sleep(5.0)  # the streams are refused twice
 
     with stopped_when(listens, play):
         done = mqd("run", "--config", "practice", "--db", "desk.db")

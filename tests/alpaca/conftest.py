@@ -42,6 +42,7 @@ REQUESTS = BrokerRequests(
     stale_after_bars=2,
     tick_s=1.0,
     most_clock_offset_s=1.0,
+    symbols_every_s=900.0,
     history_page=500,
 )
 

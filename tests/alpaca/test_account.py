@@ -30,7 +30,7 @@ def test_an_address_of_ones_own_replaces_the_config_s():
     assert account.is_exchange_time
 
 
-@pytest.mark.case(97)
+@pytest.mark.case(97, 228)
 @pytest.mark.parametrize(
     ("config", "environment"),
     [

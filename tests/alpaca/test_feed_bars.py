@@ -147,7 +147,7 @@ def test_it_asks_for_bars_and_updated_bars_of_its_symbols(bench, eventually) -> 
     }
 
 
-@pytest.mark.case(126, 127, 131)
+@pytest.mark.case(126, 127, 131, 223)
 def test_sessions_with_gaps_are_told_as_a_recorded_feed_tells_them(bench, eventually) -> None:
     """All of the sample sessions, with early closes, a holiday and missing minutes."""
     rows = sample_bars()
@@ -310,7 +310,7 @@ def test_two_symbols_whose_pages_come_one_after_the_other(bench, eventually) -> 
     assert not bench.defects
 
 
-@pytest.mark.case(138)
+@pytest.mark.case(138, 219)
 def test_history_and_stream_give_the_same_bits(bench, eventually) -> None:
     """Every float that has a shortest decimal is the same over JSON and over msgpack."""
     dice = random.Random(11)
@@ -377,6 +377,74 @@ def test_a_history_that_hangs_holds_a_bar_up_no_longer_than_its_time_limit(
     eventually(lambda: bench.minutes == [0, 2])
     assert 0.4 < time.monotonic() - started < 1.5
     assert bench.defects == ["GAP"]
+
+
+@pytest.mark.case(74)
+def test_a_bar_that_follows_on_what_is_there_waits_for_no_answer(bench, eventually) -> None:
+    """A question about something else hangs: only a minute that is missing is waited for."""
+    bench.start()
+    eventually(lambda: bench.inbox.names == UP)
+    bench.live(0)
+    eventually(lambda: bench.minutes == [0])
+    bench.rest.is_slow_s = 3.0
+    bench.clock.time_ns = at(3) + NS_PER_S  # silent: it connects again, and asks for two minutes
+    eventually(lambda: bench.data.connected == 2 and bench.data.live)
+    eventually(lambda: bench.rest.asked)
+    started = time.monotonic()
+    bench.data.bars(bench.make_bar(at(1), 100.25))
+    eventually(lambda: bench.minutes == [0, 1])
+    assert time.monotonic() - started < 0.3
+    assert not bench.defects
+
+
+@pytest.mark.case(66, 131)
+@pytest.mark.rule("first_pause")
+def test_a_bar_told_just_before_the_line_was_there_is_asked_for_when_it_is_due(
+    bench, eventually
+) -> None:
+    """The other side's clock may be ahead of ours: at the yes, our minute was not over yet."""
+    bench.start()
+    eventually(lambda: bench.inbox.names == UP)
+    bench.live(0)
+    eventually(lambda: bench.minutes == [0])
+    bench.clock.time_ns = at(2) - NS_PER_S // 2
+    bench.data.drop()
+    bench.past(1)  # told while nobody listened
+    eventually(lambda: bench.inbox.names[-1] == "StreamRestored" and bench.data.connected == 2)
+    bench.clock.time_ns = at(2)
+    eventually(lambda: bench.minutes == [0, 1])
+    assert not bench.defects
+
+
+@pytest.mark.case(66, 131)
+def test_a_bar_that_the_history_did_not_have_at_once_is_asked_for_again(bench, eventually) -> None:
+    bench.start()
+    eventually(lambda: bench.inbox.names == UP)
+    bench.live(0)
+    eventually(lambda: bench.minutes == [0])
+    bench.clock.time_ns = at(2)
+    bench.data.drop()
+    eventually(lambda: bench.inbox.names[-1] == "StreamRestored" and bench.data.connected == 2)
+    bench.past(1)  # a moment too late for the question that was asked when the line was there
+    eventually(lambda: bench.minutes == [0, 1])
+    assert not bench.defects
+
+
+@pytest.mark.case(131)
+def test_a_line_that_came_back_asks_no_more_than_once_for_a_minute_without_a_trade(
+    bench, eventually
+) -> None:
+    bench.start()
+    eventually(lambda: bench.inbox.names == UP)
+    bench.live(0)
+    eventually(lambda: bench.minutes == [0])
+    bench.data.drop()
+    eventually(lambda: bench.inbox.names[-1] == "StreamRestored" and bench.data.connected == 2)
+    asked = len(bench.rest.asked)
+    bench.clock.time_ns = at(2)
+    eventually(lambda: len(bench.rest.asked) == asked + 1)
+    time.sleep(0.3)
+    assert len(bench.rest.asked) == asked + 1
 
 
 @pytest.mark.parametrize("wish", [{"Retry-After": "0.2"}, {"X-Ratelimit-Reset": None}])
@@ -452,7 +520,7 @@ def test_a_cut_line_leaves_no_hole_and_no_double(bench, eventually) -> None:
     assert not bench.defects
 
 
-@pytest.mark.case(65)
+@pytest.mark.case(65, 216)
 def test_while_the_stream_is_gone_the_history_is_asked_every_minute(bench, eventually) -> None:
     bench.start()
     eventually(lambda: bench.inbox.names == UP)
@@ -469,7 +537,7 @@ def test_while_the_stream_is_gone_the_history_is_asked_every_minute(bench, event
     assert len(bench.rest.asked) <= 6  # not in haste
 
 
-@pytest.mark.case(65)
+@pytest.mark.case(65, 216)
 @pytest.mark.rule("stale_after_bars")
 def test_a_mute_stream_in_the_session_is_lost_until_a_bar_proves_it(bench, eventually) -> None:
     bench.start()
@@ -494,7 +562,7 @@ def test_a_mute_stream_in_the_session_is_lost_until_a_bar_proves_it(bench, event
     assert bench.minutes == [0, 1, 2, 3, 4]
 
 
-@pytest.mark.case(127)
+@pytest.mark.case(127, 216)
 @pytest.mark.rule("stale_after_bars")
 def test_silence_outside_the_session_is_no_fault(bench, eventually) -> None:
     bench.start()
@@ -505,7 +573,7 @@ def test_silence_outside_the_session_is_no_fault(bench, eventually) -> None:
     assert bench.inbox.names == UP
 
 
-@pytest.mark.case(65)
+@pytest.mark.case(65, 225)
 @pytest.mark.rule("stale_after_bars")
 def test_a_session_that_opens_without_a_bar_is_silent_too(bench, eventually) -> None:
     bench.start()
@@ -517,7 +585,7 @@ def test_a_session_that_opens_without_a_bar_is_silent_too(bench, eventually) -> 
     eventually(lambda: len(bench.inbox.of(StreamLost)) == 2)
 
 
-@pytest.mark.case(65, 66)
+@pytest.mark.case(65, 66, 218)
 def test_a_half_dead_line_is_noticed_by_its_pings(bench, eventually) -> None:
     bench.start()
     eventually(lambda: bench.inbox.names == UP)
@@ -534,10 +602,10 @@ def test_a_server_that_never_welcomes_is_left(bench, eventually) -> None:
     eventually(lambda: bench.inbox.names == UP, 8)
 
 
-def test_wrong_keys_end_it_without_a_second_try(bench, eventually) -> None:
+def test_wrong_keys_end_it_when_they_were_refused_twice(bench, eventually) -> None:
     feed = bench.start(keys=Keys("PKTEST", "the wrong secret"))
     eventually(lambda: not feed.is_alive)
-    assert bench.data.connected == 1
+    assert bench.data.connected == 2
     assert bench.inbox.names == ["StreamLost", "BrokerLockedOut"]
     assert "the wrong secret" not in repr(bench.inbox.told)  # which the server repeats
 
@@ -548,11 +616,29 @@ def test_keys_that_the_history_refuses_end_it(bench, eventually) -> None:
     bench.rest.failures = [(401, '{"message":"unauthorized."}', {})] * 9
     feed = bench.start()
     eventually(lambda: not feed.is_alive)
-    assert len(bench.rest.asked) == 1
+    assert len(bench.rest.asked) == 2
     assert bench.inbox.of(BrokerLockedOut)
 
 
-@pytest.mark.case(66, 67)
+@pytest.mark.parametrize(
+    "answers",
+    [
+        [(401, '{"message":"unauthorized."}', {})],
+        [(403, "<html><h1>403 Forbidden</h1></html>", {})] * 3,
+        [(401, "<html>log in first</html>", {})] * 3,
+    ],
+)
+def test_one_odd_answer_or_a_gateway_ends_nothing(bench, eventually, answers) -> None:
+    bench.past(0)
+    bench.clock.time_ns = at(1)
+    bench.rest.failures = answers
+    bench.start()
+    eventually(lambda: bench.minutes == [0])
+    eventually(lambda: bench.inbox.names[-1:] == ["StreamRestored"])
+    assert not bench.inbox.of(BrokerLockedOut)
+
+
+@pytest.mark.case(66, 67, 218)
 @pytest.mark.rule("longest_pause")
 def test_a_taken_place_is_asked_for_with_the_longest_pauses(bench, eventually) -> None:
     bench.data.errors = [406, 406, 406]
@@ -621,7 +707,7 @@ def test_a_missing_minute_is_asked_of_the_history_before_the_next_bar_goes_on(
     assert not bench.defects
 
 
-@pytest.mark.case(131)
+@pytest.mark.case(131, 219)
 def test_a_minute_without_a_trade_is_a_gap(bench, eventually) -> None:
     bench.start()
     eventually(lambda: bench.inbox.names == UP)
@@ -632,7 +718,7 @@ def test_a_minute_without_a_trade_is_a_gap(bench, eventually) -> None:
     assert len(bench.rest.asked) == 1
 
 
-@pytest.mark.case(132, 133)
+@pytest.mark.case(132, 133, 220)
 def test_twice_late_and_revised_bars_are_told_and_never_decided_on(bench, eventually) -> None:
     bench.start()
     eventually(lambda: bench.inbox.names == UP)
@@ -651,7 +737,7 @@ def test_twice_late_and_revised_bars_are_told_and_never_decided_on(bench, eventu
     assert bench.minutes == [0, 1, 2]
 
 
-@pytest.mark.case(133)
+@pytest.mark.case(133, 220)
 def test_bars_in_a_wrong_order_are_put_right_by_the_history(bench, eventually) -> None:
     bench.start()
     eventually(lambda: bench.inbox.names == UP)
@@ -725,7 +811,7 @@ def test_what_nobody_can_read_is_kept_and_the_next_bar_counts(bench, eventually,
     assert bench.data.connected == 1
 
 
-@pytest.mark.case(70)
+@pytest.mark.case(70, 217)
 def test_one_bad_message_in_a_frame_spoils_no_other(bench, eventually) -> None:
     bench.start()
     eventually(lambda: bench.inbox.names == UP)
@@ -738,6 +824,32 @@ def test_one_bad_message_in_a_frame_spoils_no_other(bench, eventually) -> None:
 
 
 # --------------------------------------------------------------------------------- the inbox
+
+
+def test_a_feed_that_breaks_is_told_of_and_goes_on_after_the_last_bar(bench, eventually) -> None:
+    """A fault of our own, where nobody foresaw one: no bar is told twice, and none is missing."""
+    feed = bench.start()
+    eventually(lambda: bench.inbox.names == UP)
+    bench.live(0, 1)
+    eventually(lambda: bench.minutes == [0, 1])
+    told_time, faults = bench.clock.now_ns, [RuntimeError("a bug")] * 2
+
+    def breaks() -> int:
+        if faults:
+            raise faults.pop()
+        return told_time()
+
+    bench.clock.now_ns = breaks  # once in what is heard, and once more when that is told of
+    eventually(lambda: feed.failure is not None)
+    eventually(lambda: bench.inbox.names[-1] == "StreamRestored" and bench.data.live)
+    bench.past(2)
+    bench.live(3)
+    eventually(lambda: bench.minutes == [0, 1, 2, 3])
+    assert feed.is_alive
+    assert "a bug" in bench.inbox.of(UnreadableReceived)[0].reason
+    assert bench.inbox.names.count("SessionOpened") == 1
+    assert feed.stop()
+    bench.feed = None
 
 
 @pytest.mark.case(75)

@@ -94,7 +94,7 @@ def test_a_whole_day_is_the_day_of_a_recorded_feed(feed, exchange, inbox, eventu
     assert inbox.names[:2] == ["StreamLost", "StreamRestored"]
 
 
-@pytest.mark.case(131, 132, 133)
+@pytest.mark.case(131, 132, 133, 220)
 @pytest.mark.parametrize(
     "fault",
     [
@@ -124,7 +124,7 @@ def test_a_fault_changes_nothing_of_the_bars(feed, exchange, inbox, eventually, 
     assert bars == recorded(12)
 
 
-@pytest.mark.case(136)
+@pytest.mark.case(136, 220)
 def test_an_absurd_bar_goes_on_to_the_data_rules(feed, exchange, inbox, eventually) -> None:
     eventually(lambda: inbox.of(StreamRestored))
     exchange.plan(kind="bar_absurd", field="c", value=-5)
@@ -174,7 +174,7 @@ def test_an_order_of_the_real_client_is_told_of(news, exchange, inbox, eventuall
     assert "new" in told(inbox)
 
 
-@pytest.mark.case(63, 66)
+@pytest.mark.case(63, 66, 205)
 def test_a_dropped_stream_of_news_comes_back(news, exchange, inbox, eventually) -> None:
     eventually(lambda: inbox.of(StreamRestored))
     exchange.plan(kind="stream_dropped", stream="trade_updates", seconds=0.2)
@@ -185,6 +185,7 @@ def test_a_dropped_stream_of_news_comes_back(news, exchange, inbox, eventually) 
     eventually(lambda: told(inbox)[-1:] == ["fill"])
 
 
+@pytest.mark.case(226)
 def test_revoked_keys_lock_the_news_out(news, exchange, inbox, eventually) -> None:
     eventually(lambda: inbox.of(StreamRestored))
     exchange.plan(kind="keys_revoked")

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -39,10 +39,12 @@ from mqd.store.journal import open_journal
 from mqd.store.verify import verify
 
 ROOT = Path(__file__).resolve().parents[2]
-KILLS = int(os.environ.get("MQD_LIVE_KILLS", "5"))
+KILLS = int(os.environ.get("MQD_LIVE_KILLS", "3"))
 SEED = 20241125
 DATE = "2024-11-25"
 BARS = 130
+HELD = 64  # so many bars in, the strategy holds shares
+WARM = 50
 FIRST = 24  # the strategy warms up before anything is killed
 PACE_S = 0.12
 PATIENCE_S = 60.0
@@ -164,3 +166,66 @@ def test_a_desk_that_is_killed_in_a_practice_day_comes_back_to_the_broker_s_trut
         "rules_digest": load_rules(ROOT / "rules").digest,
     }  # fmt: skip
     proofs["live_kills"] = figures
+
+
+@pytest.mark.rule("PROTECTIVE_STOP", "RESTART_CHANGES_NOTHING")
+def test_a_stop_sells_for_a_desk_that_is_dead(tmp_path):
+    """Killed while it holds shares; the price falls, and the next desk finds what was sold."""
+    path = tmp_path / "desk.db"
+    bars = of_the_day()
+    crash = [fallen(bar) for bar in bars[HELD:]]
+    settings = PracticeSettings(name=str(tmp_path))
+    with PracticeServer(bars[:HELD] + crash, ExchangeCalendar(), settings) as exchange:
+        process = started(exchange, path)
+        until_heard(exchange, process)
+        exchange.step(WARM)  # at once: nothing is decided before a strategy may enter
+        for _ in range(HELD - WARM):
+            exchange.step()
+            time.sleep(PACE_S)
+        resting = until_true(lambda: stops(exchange, "new"))
+        process.send_signal(signal.SIGKILL)
+        assert process.wait(PATIENCE_S) == -signal.SIGKILL
+        exchange.step(3)
+        assert stops(exchange, "filled") == resting
+        process = started(exchange, path)
+        until_heard(exchange, process)
+        exchange.step(2)
+        time.sleep(3.0)  # what is still to be settled is settled
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE_S) == 0
+        truth = exchange.books()
+    with open_journal(str(path), SystemClock(), write=False) as journal:
+        assert verify(journal).ok
+        found = list(replay(journal))
+    state = found[-1].state
+    assert not truth["positions"]
+    assert not state.ledger.positions.open_positions()
+    assert CASH_USD + state.ledger.cash_delta_usd == Decimal(truth["cash"])
+    (trade,) = [trade for item in found for trade in item.outcome.trades]
+    assert trade.exit_reason == "PROTECTIVE_STOP"
+    assert {each["client_order_id"] for each in truth["orders"]} == set(state.orders)
+    assert not state.working
+
+
+def fallen(bar: BarClosed) -> BarClosed:
+    prices = {
+        name: round(getattr(bar, name) * 0.95, 2) for name in ("open", "high", "low", "close")
+    }
+    return bar._replace(**prices)
+
+
+def stops(exchange: PracticeServer, status: str) -> list[str]:
+    """The stops of this status at the exchange, by our id."""
+    return [
+        each["client_order_id"]
+        for each in exchange.books()["orders"]
+        if each["type"] == "stop" and each["status"] == status
+    ]
+
+
+def until_true(holds: Callable[[], list[str]]) -> list[str]:
+    until_s = time.monotonic() + PATIENCE_S
+    while not (found := holds()):
+        assert time.monotonic() < until_s, "waited in vain"
+        time.sleep(0.05)
+    return found

@@ -20,6 +20,8 @@ from mqd.app.backtest import run_backtest
 from mqd.app.live import LiveRun
 from mqd.app.run import RunPlan
 from mqd.app.settings import read_settings
+from mqd.brokers.practice import account_rest as practice_account
+from mqd.brokers.practice import wire as practice_wire
 from mqd.brokers.practice.server import PracticeServer
 from mqd.brokers.practice.settings import PracticeSettings
 from mqd.brokers.simulated import SimulationSettings
@@ -29,11 +31,20 @@ from mqd.feeds.recorded import RecordedFeed
 from mqd.feeds.samples import sample_bars
 from mqd.ground.canonical import decimal_text
 from mqd.ground.errors import MqdError, SettingsError
-from mqd.ground.times import NS_PER_S, iso_utc, parse_iso
+from mqd.ground.times import NS_PER_MINUTE, NS_PER_S, iso_utc, parse_iso
 from mqd.model.command import SubmitOrder
 from mqd.model.decision import Decision, IncidentRaised, Outcome
-from mqd.model.event import BarClosed, ClockTicked, Event, FrameReceived, UnreadableReceived
+from mqd.model.event import (
+    BarClosed,
+    ClockTicked,
+    Event,
+    FrameReceived,
+    OperatorActed,
+    UnreadableReceived,
+)
+from mqd.model.order import ENTRY, EXIT, PROTECTIVE, Order
 from mqd.model.position import Trade
+from mqd.ports.calendar import Session
 from mqd.ports.clock import Clock
 from mqd.rules.book import RuleBook
 from mqd.rules.validate import load_rules
@@ -99,7 +110,9 @@ class Rehearsal:
         journal: Path,
         clock: Clock | None = None,
         lookers_on: tuple[Watcher, ...] = (),
+        between: Callable[[], None] = lambda: None,
     ) -> None:
+        """`between` is called when the desk has been checked and does not run yet."""
         self.exchange = exchange
         self.watched = Watched()
         self.lookers_on = lookers_on
@@ -108,6 +121,7 @@ class Rehearsal:
         account = Account(exchange.keys, exchange.addresses, "practice", "iex", clock is None)
         plan = RunPlan(book, (), read_settings("practice"), str(journal))
         self.desk_run = LiveRun(plan, account, clock or SystemClock())
+        between()
         self.thread = Thread(target=self._run, daemon=True)
         self.thread.start()
 
@@ -138,11 +152,17 @@ class Rehearsal:
     def is_quiet(self) -> bool:
         seen = {event.at_ns for event in self.watched.events if isinstance(event, BarClosed)}
         run, now = self.desk_run, self.exchange.state()["now"]
-        if now not in {iso_utc(at_ns) for at_ns in seen} or run.desk.state.working:
+        if now not in {iso_utc(at_ns) for at_ns in seen} or self.at_work():
             return False
         quiet = not run.broker.queued and not len(run.inbox)
         time.sleep(QUIET_S if run.desk.state.desk.is_waiting_for_snapshot else 0)
         return quiet
+
+    def at_work(self) -> list[Order]:
+        """The orders that wait for an answer; a stop that rests waits for a price."""
+        state = self.desk_run.desk.state
+        orders = [state.orders[order_id] for order_id in state.working]
+        return [each for each in orders if (each.role, each.state) != (PROTECTIVE, "SUBMITTED")]
 
     def end(self) -> None:
         self.stop.set()
@@ -203,6 +223,39 @@ def test_a_day_over_real_lines_decides_and_trades_as_a_back_test(
     assert {frame.event.stream for frame in frames} == {"bars", "trade_updates"}
 
 
+@pytest.mark.case(14, 19, 90)
+@pytest.mark.rule("NOT_FRACTIONABLE")
+@pytest.mark.rule("SYMBOL_NOT_TRADABLE")
+@pytest.mark.rule("ACCOUNT_RESTRICTED")
+@pytest.mark.rule("NO_BUYING_POWER")
+@pytest.mark.rule("symbols_every")
+@pytest.mark.parametrize(
+    ("kind", "fields", "code"),
+    [
+        ("asset_says", {"fractionable": False}, "NOT_FRACTIONABLE"),
+        ("asset_says", {"tradable": False}, "SYMBOL_NOT_TRADABLE"),
+        ("account_says", {"trading_blocked": True}, "ACCOUNT_RESTRICTED"),
+        ("account_says", {"status": "ACCOUNT_CLOSED"}, "ACCOUNT_RESTRICTED"),
+        ("account_says", {"buying_power": "100"}, "NO_BUYING_POWER"),
+    ],
+)
+def test_what_the_exchange_would_refuse_is_never_sent(rehearse, exchange, book, kind, fields, code):
+    """It begins in mid-session, after a start at which all was well."""
+    trades, _ = wanted(book)
+    desk = rehearse()
+    desk.listens()
+    exchange.plan(kind=kind, fields=fields, **({"symbol": "SPY"} if kind == "asset_says" else {}))
+    opened_ns = desk.desk_run.desk.state.session.open_ns or parse_iso(f"{DATE}T14:30:00Z")
+    desk.play((trades[0].entry_ns - opened_ns) // NS_PER_MINUTE + 2)
+    desk.end()
+    checks = desk.desk_run.desk.engine.book.entry_checks
+    refused = [each for each in desk.watched.decisions if each.outcome == "REFUSED"]
+    assert refused
+    assert all(code in checks.true_codes(each.checks) for each in refused)
+    assert not desk.desk_run.desk.state.orders
+    assert not exchange.books()["orders"]
+
+
 @pytest.mark.rule("RESTART_CHANGES_NOTHING")
 def test_a_restart_in_position_goes_on_where_it_was(rehearse, exchange, book):
     """Stopped while it holds shares, away for some bars, and back: the exit comes all the same."""
@@ -224,10 +277,10 @@ def test_a_restart_in_position_goes_on_where_it_was(rehearse, exchange, book):
     assert not again.watched.incidents
     orders = exchange.books()["orders"]
     ids = [order["client_order_id"] for order in orders]
-    assert len(ids) == len(set(ids)) == 2 * len(trades)
+    assert len(ids) == len(set(ids)) == 3 * len(trades)  # an entry, its stop, an exit
 
 
-@pytest.mark.case(5, 21, 63, 64)
+@pytest.mark.case(5, 21, 63, 64, 203, 205, 207)
 @pytest.mark.rule("BOOKED_ONCE")
 @pytest.mark.parametrize(
     "fault",
@@ -250,7 +303,7 @@ def test_what_goes_wrong_on_the_line_doubles_and_loses_nothing(rehearse, exchang
     for _ in range(BARS - 20):
         exchange.step()
         time.sleep(0.02)
-    desk.until(lambda: not run.desk.state.working and run.desk.state.desk.is_in_step)
+    desk.until(lambda: not desk.at_work() and run.desk.state.desk.is_in_step)
     desk.end()
     truth = exchange.books()
     held = {each["symbol"]: Decimal(each["qty"]) for each in truth["positions"]}
@@ -261,7 +314,224 @@ def test_what_goes_wrong_on_the_line_doubles_and_loses_nothing(rehearse, exchang
     assert all(order_id in run.desk.state.orders for order_id in ids)
 
 
-@pytest.mark.case(69, 70)
+FAILING: dict[str, tuple[dict[str, Any], ...]] = {
+    "the symbol trades no more": ({"kind": "asset_says", "symbol": "SPY",
+                                   "fields": {"tradable": False}},),
+    "the account is blocked": ({"kind": "account_says", "fields": {"trading_blocked": True}},),
+    "the calendar does not answer": ({"kind": "http_500", "request": "calendar", "times": 0},),
+    "orders cannot be read": ({"kind": "missing_field", "request": "orders", "field": "id"},),
+}  # fmt: skip
+
+
+def in_position(rehearse: Callable[..., Rehearsal]) -> int:
+    """Let a desk trade until it holds shares, and end it; how many bars it took."""
+    desk = rehearse()
+    desk.listens()
+    played = 0
+    while not desk.desk_run.desk.state.holdings:
+        desk.play(1)
+        played += 1
+    desk.end()
+    return played
+
+
+@pytest.mark.case(19, 90, 129)
+@pytest.mark.rule("DL-04", "DESK_NOT_ACTIVE")
+@pytest.mark.parametrize("name", FAILING)
+def test_a_desk_in_position_starts_to_get_out_whatever_its_checks_say(
+    rehearse, exchange, book, tmp_path, name
+):
+    """Halted and loudly: the exit comes when a back-test leaves, and nothing is opened after it."""
+    trades, _ = wanted(book)
+    assert len(trades) > 0
+    played = in_position(rehearse)
+    for fault in FAILING[name]:
+        exchange.plan(**fault)
+    again = rehearse()
+    assert again.desk_run.warnings
+    again.until(lambda: again.desk_run.desk.state.desk.is_in_step)
+    # Whether the broker takes the exit is the broker's; that the desk wants to get out is ours.
+    exchange.plan(kind="account_says", fields={"trading_blocked": False})
+    exchange.plan(kind="asset_says", symbol="SPY", fields={"tradable": True})
+    again.until(lambda: exchange.state()["bars_heard"])
+    again.play(BARS - played)
+    again.end()
+    state = again.desk_run.desk.state
+    assert state.state_name == "HALTED"
+    assert again.watched.trades[0].exit_ns == trades[0].exit_ns
+    assert not exchange.books()["positions"]
+    ids = {each["client_order_id"] for each in exchange.books()["orders"]}
+    assert ids == set(state.orders)
+    assert [each.role for each in state.orders.values()] == [ENTRY, PROTECTIVE, EXIT]
+    (button,) = [e for e in again.watched.events if isinstance(e, OperatorActed)]
+    assert (button.action, button.by) == ("halt", "the checks before the start")
+    assert again.desk_run.warnings[0].said in button.reason
+
+
+@pytest.mark.case(97)
+def test_the_wrong_account_starts_nothing_in_position_either(rehearse, exchange, book, tmp_path):
+    in_position(rehearse)
+    orders = len(exchange.books()["orders"])
+    account = Account(exchange.keys, exchange.addresses, "practice", "iex", True)
+    other = dataclasses.replace(read_settings("practice"), account="PA999999999")
+    with pytest.raises(SettingsError, match="not PA999999999"):
+        LiveRun(RunPlan(book, (), other, str(tmp_path / "desk.db")), account, SystemClock())
+    assert len(exchange.books()["orders"]) == orders
+
+
+@pytest.mark.case(129)
+@pytest.mark.parametrize("name", [each for each in FAILING if "orders" not in each])
+def test_a_desk_without_a_position_is_not_started_by_a_check_that_failed(
+    rehearse, exchange, tmp_path, name
+):
+    desk = rehearse()
+    desk.listens()
+    desk.end()
+    for fault in FAILING[name]:
+        exchange.plan(**fault)
+    with pytest.raises(SettingsError, match="does not start"):
+        rehearse()
+
+
+def test_one_question_without_an_answer_keeps_no_desk_from_starting(rehearse, exchange):
+    for request in ("account", "clock"):
+        exchange.plan(kind="http_500", request=request)
+    desk = rehearse()
+    desk.listens()
+    assert not desk.desk_run.warnings
+    desk.end()
+
+
+@pytest.mark.case(35)
+@pytest.mark.rule("most_clock_offset")
+@pytest.mark.parametrize(("off_s", "state"), [(0.9, "ACTIVE"), (1.5, "HALTED"), (40, "HALTED")])
+def test_a_clock_that_parts_from_the_broker_s_while_the_desk_runs_stops_entries(
+    rehearse, exchange, off_s, state
+):
+    """Seen with the next comparison, and again where a person resumes all the same."""
+    clock = TheirTime(exchange)
+    desk = rehearse(clock=clock)
+    desk.listens()
+    desk.play(2)
+    clock.ahead_s = off_s
+    run = desk.desk_run
+    before = len(exchange.books()["requests"])
+    exchange.plan(kind="stream_dropped", stream="trade_updates")  # leads to a comparison
+    desk.until(lambda: asked_for(exchange, "clock", before))
+    desk.until(lambda: run.desk.state.desk.is_in_step)
+    exchange.step()  # buttons are looked for as time passes
+    desk.until(lambda: run.desk.state.state_name == state)
+    desk.until(desk.is_quiet)
+    desk.end()
+    buttons = [each for each in desk.watched.events if isinstance(each, OperatorActed)]
+    if state == "HALTED":
+        assert [(each.action, each.by) for each in buttons] == [("halt", "times")]
+        assert "s from ours, 1 s may be" in buttons[0].reason
+    else:
+        assert not buttons
+
+
+def asked_for(exchange: PracticeServer, name: str, after: int) -> bool:
+    rows = exchange.books()["requests"][after:]
+    return any(name in row["path"] for row in rows)
+
+
+class Announced:
+    """The exchange's sessions; from some moment on, today ends at one o'clock."""
+
+    def __init__(self) -> None:
+        self.is_short = False
+        self._known = ExchangeCalendar()
+
+    def session_on(self, at_ns: int) -> Session | None:
+        session = self._known.session_on(at_ns)
+        if session is None or not self.is_short or session.date != DATE:
+            return session
+        return session._replace(close_ns=session.close_ns - 3 * 3_600 * NS_PER_S)
+
+
+@pytest.mark.case(129)
+def test_hours_of_today_that_are_not_ours_stop_entries_of_a_desk_that_runs(bars, book, tmp_path):
+    """They were ours when the desk was checked, and have changed since."""
+    calendar = Announced()
+    with PracticeServer(bars, calendar, PracticeSettings(name=str(tmp_path))) as exchange:
+        exchange.step(2)
+
+        def announced() -> None:
+            calendar.is_short = True
+
+        desk = Rehearsal(exchange, book, tmp_path / "desk.db", between=announced)
+        state = desk.desk_run.desk.state
+        desk.until(lambda: state.state_name == "HALTED")
+        desk.listens()
+        desk.end()
+        (button,) = [each for each in desk.watched.events if isinstance(each, OperatorActed)]
+        assert (button.action, button.by) == ("halt", "times")
+        assert button.reason.startswith(f"calendar: {DATE}: 09:30 to 16:00")
+        with pytest.raises(SettingsError, match="calendar"):
+            Rehearsal(exchange, book, tmp_path / "other.db")
+
+
+@pytest.fixture
+def other_names(monkeypatch) -> None:
+    """The UUID of a fill activity is not the stream's id of the execution."""
+    name = practice_wire.activity_id
+    for place in (practice_wire, practice_account):
+        monkeypatch.setattr(
+            place, "activity_id", lambda item: name(item).replace("::", "::of-the-list-")
+        )
+
+
+@pytest.mark.case(28, 84)
+@pytest.mark.rule("BOOKED_ONCE")
+def test_fills_that_the_list_names_otherwise_are_booked_once(rehearse, book, exchange, other_names):
+    """Also by a desk that was started again since the stream told of them."""
+    trades, _ = wanted(book)
+    desk = rehearse()
+    desk.listens()
+    played = 0
+    while not desk.desk_run.desk.state.holdings:
+        desk.play(1)
+        played += 1
+    desk.end()
+    again = rehearse()
+    again.listens()
+    again.play(BARS - played)
+    again.end()
+    assert desk.watched.trades + again.watched.trades == trades
+    assert not again.watched.incidents
+    truth = exchange.books()
+    pnl_usd = sum((trade.pnl_usd for trade in trades), Decimal(0))
+    assert truth["cash"] == decimal_text(100_000 + pnl_usd)
+    assert not truth["positions"]
+
+
+@pytest.mark.case(28, 64)
+@pytest.mark.rule("BOOKED_ONCE")
+@pytest.mark.parametrize("kind", ["event_dropped", "event_delayed", "event_duplicated"])
+def test_fills_under_other_names_that_the_stream_tells_badly_are_booked_once(
+    rehearse, exchange, other_names, kind
+):
+    exchange.plan(kind=kind, event="fill", times=0)
+    desk = rehearse()
+    desk.listens()
+    run = desk.desk_run
+    for _ in range(BARS):
+        exchange.step()
+        time.sleep(0.02)
+    desk.until(lambda: not run.desk.state.working and run.desk.state.desk.is_in_step)
+    desk.end()
+    truth, state = exchange.books(), run.desk.state
+    assert truth["orders"]
+    for order in truth["orders"]:
+        assert state.ledger.filled(order["client_order_id"]) == Decimal(order["filled_qty"])
+    held = {each["symbol"]: Decimal(each["qty"]) for each in truth["positions"]}
+    positions = state.ledger.positions.open_positions()
+    assert {each.symbol: each.qty for each in positions} == held
+    assert not {"ExecutionConflictError", "OverfillError"} & set(desk.watched.incidents)
+
+
+@pytest.mark.case(69, 70, 217)
 @pytest.mark.rule("WORDS_ARE_EXPLAINED", "DL-01")
 @pytest.mark.parametrize(
     "fault",
@@ -288,7 +558,8 @@ def test_news_that_nobody_can_read_stops_entries_and_no_exit(
     assert not state.ledger.positions.open_positions()
     truth = exchange.books()
     assert not truth["positions"]
-    assert len(truth["orders"]) == 2  # the entry and its exit, and nothing was opened after them
+    assert [each["side"] for each in truth["orders"]].count("buy") == 1  # nothing after it
+    assert len(truth["orders"]) == 3  # the entry, its stop and its exit
     assert watched.trades[0].exit_ns == trades[0].exit_ns
     (unread,) = [e for e in watched.events if isinstance(e, UnreadableReceived)]
     with open_journal(str(tmp_path / "desk.db"), SystemClock(), write=False) as journal:
@@ -341,9 +612,10 @@ def test_what_the_broker_says_while_the_desk_goes_down_is_taken(rehearse, exchan
         desk.until(lambda: stopped or desk.is_quiet())
     desk.end()
     assert len(exchange.books()["executions"]) == 1
-    (order,) = desk.desk_run.desk.state.orders.values()
+    order, stop = desk.desk_run.desk.state.orders.values()
     assert order.state == "FILLED"
-    assert not desk.desk_run.unfinished
+    assert desk.desk_run.unfinished == [stop]  # made for the fill, and the next start sends it
+    assert stop.role == PROTECTIVE
 
 
 def test_a_watcher_that_breaks_down_ends_no_desk(rehearse, exchange, book):
@@ -368,12 +640,14 @@ class TheirTime:
     def __init__(self, exchange: PracticeServer) -> None:
         self._exchange = exchange
         self.set_back_s = self.passed_s = 0
+        self.ahead_s = 0.0  # of the exchange's time, whatever time passes
 
     def now_ns(self) -> int:
         return self.monotonic_ns() - self.set_back_s * NS_PER_S
 
     def monotonic_ns(self) -> int:
-        return parse_iso(self._exchange.state()["now"]) + self.passed_s * NS_PER_S
+        passed_ns = round((self.passed_s + self.ahead_s) * NS_PER_S)
+        return parse_iso(self._exchange.state()["now"]) + passed_ns
 
     def sleep(self, duration_s: float) -> None:
         time.sleep(duration_s)
@@ -390,6 +664,19 @@ def test_a_machine_whose_time_is_set_back_still_sees_its_bars(rehearse, exchange
     trades, decisions = wanted(book)
     assert said(desk.watched.decisions) == said(decisions)
     assert desk.watched.trades == trades
+
+
+def test_bars_move_time_on_where_the_exchange_s_clock_stands_still(rehearse, exchange, book, bars):
+    trades, decisions = wanted(book)
+    desk = rehearse()
+    desk.listens()
+    exchange.plan(kind="garbage_body", request="clock", times=0)
+    desk.play(BARS)
+    assert desk.desk_run.clock.now_ns() == bars[-1].at_ns
+    desk.end()
+    assert desk.watched.trades == trades
+    assert said(desk.watched.decisions) == said(decisions)
+    assert not desk.watched.incidents
 
 
 def test_an_idle_desk_keeps_no_record_of_every_second(rehearse, exchange):
@@ -427,7 +714,7 @@ def test_keys_that_do_not_work_start_nothing(exchange, book, tmp_path):
     assert not (tmp_path / "desk.db").exists()
 
 
-@pytest.mark.case(67)
+@pytest.mark.case(67, 218)
 def test_an_account_is_owned_by_one_desk(rehearse, exchange, book, tmp_path):
     rehearse().listens()
     with pytest.raises(MqdError, match="in use"):

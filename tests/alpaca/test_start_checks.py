@@ -13,7 +13,7 @@ pytest.importorskip("aiohttp", reason="aiohttp is in the practice extra")
 
 from mqd.app.account import Account
 from mqd.app.live import LiveRun
-from mqd.app.preflight import FAILED, OK, Check, Preflight
+from mqd.app.preflight import FAILED, OK, WARNING, Check, Preflight
 from mqd.app.run import RunPlan
 from mqd.app.settings import Settings, read_settings
 from mqd.brokers.alpaca.fields import parse_instant
@@ -32,17 +32,30 @@ from mqd.runtime.clock import SystemClock
 
 ROOT = Path(__file__).resolve().parents[2]
 CALENDAR = ExchangeCalendar()
-MOURNING = (
-    "2024-11-26"  # of the days that follow the first bars, one that is closed at short notice
-)
+TODAY = "2024-11-25"  # of the first bars
+TOMORROW = "2024-11-26"
+
+
+class OnlyUntil:
+    """The sessions as a broker knows them that tells no day after `last`."""
+
+    def __init__(self, last: str) -> None:
+        self._last = last
+
+    def session_on(self, at_ns: int) -> Session | None:
+        session = CALENDAR.session_on(at_ns)
+        return None if session is None or session.date > self._last else session
 
 
 class ShortNotice:
     """The sessions as the broker knows them, with one day closed that no calendar foresaw."""
 
+    def __init__(self, closed: str) -> None:
+        self._closed = closed
+
     def session_on(self, at_ns: int) -> Session | None:
         session = CALENDAR.session_on(at_ns)
-        return None if session is None or session.date == MOURNING else session
+        return None if session is None or session.date == self._closed else session
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +114,7 @@ def asked(book, tmp_path) -> Callable[..., dict[str, list[Check]]]:
         exchange: PracticeServer, settings: Settings, off_s: float | None = None
     ) -> dict[str, list[Check]]:
         account = account_at(exchange, is_exchange_time=off_s is None)
-        clock = SetClock(exchange, off_s or 0.0)
+        clock = SystemClock() if off_s is None else SetClock(exchange, off_s)
         session = AlpacaSession(
             account.keys, account.addresses.trading_url, book.broker_words.requests, clock,
             lambda _call: None,
@@ -137,7 +150,7 @@ def test_an_account_that_is_as_it_should_be_passes_every_check(exchange, asked):
     assert found["calendar"][0].verdict == found["asset SPY"][0].verdict == OK
 
 
-@pytest.mark.case(97)
+@pytest.mark.case(97, 228)
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
@@ -151,7 +164,7 @@ def test_keys_of_another_account_start_nothing(exchange, asked, settings, says):
     assert not failed(asked(exchange, config(account="PA123456789")))
 
 
-@pytest.mark.case(97)
+@pytest.mark.case(97, 228)
 def test_keys_of_real_money_start_no_paper_desk(exchange, asked):
     exchange.plan(kind="account_says", fields={"account_number": "123456789"})
     says = failed(asked(exchange, config(profile="paper")))
@@ -207,9 +220,57 @@ def test_a_symbol_that_trades_no_more_starts_nothing(exchange, asked, fields):
     assert list(failed(asked(exchange, config()))) == ["asset SPY"]
 
 
-@pytest.mark.case(129)
+@pytest.mark.case(129, 223)
 def test_a_day_that_the_broker_closes_at_short_notice_starts_nothing(serve, asked):
-    says = failed(asked(serve(ShortNotice()), config()))
+    says = failed(asked(serve(ShortNotice(TODAY)), config()))
     assert list(says) == ["calendar"]
-    assert says["calendar"].startswith(f"{MOURNING}: 09:30 to 16:00")
+    assert says["calendar"].startswith(f"{TODAY}: 09:30 to 16:00")
     assert says["calendar"].endswith("closed at the broker")
+
+
+@pytest.mark.parametrize("later", [TOMORROW, "2024-11-27"])
+@pytest.mark.parametrize(("profile", "starts"), [("practice", True), ("live", False)])
+def test_a_later_day_that_is_in_doubt_is_told_and_stops_real_money_only(
+    serve, asked, profile, starts, later
+):
+    found = asked(serve(ShortNotice(later)), config(profile=profile))
+    assert found["calendar"][0].said.startswith(f"{later}: 09:30 to 16:00")
+    assert found["calendar"][0].verdict == (WARNING if starts else FAILED)
+
+
+@pytest.mark.parametrize(
+    ("last", "span"), [(TODAY, f"on {TODAY}"), (TOMORROW, f"from {TODAY} to {TOMORROW}")]
+)
+def test_days_that_the_broker_does_not_tell_yet_are_not_closed(serve, asked, last, span):
+    found = asked(serve(OnlyUntil(last)), config())
+    assert not failed(found)
+    assert found["calendar"][0].said == f"the same {span}"
+
+
+@pytest.mark.parametrize("profile", ["practice", "paper"])
+def test_where_nobody_answers_it_is_said_once_with_what_to_look_at(exchange, asked, profile):
+    exchange.stop()
+    found = asked(exchange, config(profile=profile))
+    assert failed(found) == {"account": f"nobody answers at {exchange.addresses.trading_url}"}
+    (check,) = found["account"]
+    assert check.hint
+    assert ("`mqd exchange`" in check.hint) is (profile == "practice")
+
+
+def test_a_desk_with_nobody_to_talk_to_says_what_to_look_at(exchange, book, tmp_path):
+    exchange.stop()
+    plan = RunPlan(book, (), config(), str(tmp_path / "desk.db"))
+    with pytest.raises(SettingsError, match=r"nobody answers at .*; is `mqd exchange` running\?$"):
+        LiveRun(plan, account_at(exchange), SystemClock())
+    assert not (tmp_path / "desk.db").exists()
+
+
+class Closed:
+    """The sessions as a broker knows them that tells of none."""
+
+    def session_on(self, at_ns: int) -> Session | None:
+        return None
+
+
+def test_a_broker_that_tells_of_no_day_starts_nothing(serve, asked):
+    assert list(failed(asked(serve(Closed()), config()))) == ["calendar"]

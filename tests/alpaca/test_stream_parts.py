@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from itertools import pairwise
 
 import pytest
 
@@ -31,17 +32,56 @@ def test_chance_takes_away_half_at_the_most() -> None:
     assert Backoff(8.0, 5.0, lambda: 1.0).pause_s() == 5.0
 
 
-def test_an_error_that_ends_a_thread_is_kept_and_told() -> None:
+@pytest.mark.rule("first_pause", "longest_pause")
+def test_what_nobody_foresaw_is_told_and_begun_again_after_a_pause_that_grows() -> None:
     told: list[BaseException] = []
+    began_s: list[float] = []
+    went_on = threading.Event()
 
     async def breaks() -> None:
-        raise ZeroDivisionError("why")
+        began_s.append(time.monotonic())
+        if len(began_s) <= 4:
+            raise ZeroDivisionError(len(began_s))
+        went_on.set()
+        await asyncio.Event().wait()
 
-    thread = StreamThread("t", breaks, told.append)
+    thread = StreamThread("t", breaks, Backoff(0.05, 0.2, lambda: 1.0), told.append)
     thread.start()
+    assert went_on.wait(5)
+    assert thread.is_alive
     assert thread.stop(5)
-    assert isinstance(thread.failure, ZeroDivisionError)
-    assert told == [thread.failure]
+    assert [str(error) for error in told] == ["1", "2", "3", "4"]
+    assert thread.failure is told[-1]
+    pauses_s = [later - earlier for earlier, later in pairwise(began_s)]
+    for pause_s, least_s in zip(pauses_s, (0.05, 0.1, 0.2, 0.2), strict=True):
+        assert least_s <= pause_s < least_s + 0.5
+
+
+def test_a_thread_that_waits_to_begin_again_stops_at_once() -> None:
+    broke = threading.Event()
+
+    async def breaks() -> None:
+        raise ZeroDivisionError
+
+    thread = StreamThread("t", breaks, Backoff(30.0, 60.0, lambda: 1.0), lambda _e: broke.set())
+    thread.start()
+    assert broke.wait(5)
+    started_s = time.monotonic()
+    assert thread.stop(5)
+    assert time.monotonic() - started_s < 1.0
+
+
+def test_a_coroutine_that_ends_by_itself_is_not_begun_again() -> None:
+    runs: list[None] = []
+
+    async def ends() -> None:
+        runs.append(None)
+
+    thread = StreamThread("t", ends, Backoff(0.01, 0.02, lambda: 1.0))
+    thread.start()
+    time.sleep(0.2)
+    assert not thread.is_alive
+    assert len(runs) == 1
 
 
 def test_a_question_is_answered_or_its_error_raised_where_it_was_asked() -> None:

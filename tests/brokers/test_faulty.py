@@ -31,6 +31,7 @@ from mqd.model.event import (
     OrderOutcomeLost,
     OrderRejected,
     OrderReported,
+    RequestAnswered,
     SessionClosed,
     SessionOpened,
     SnapshotFailed,
@@ -56,14 +57,25 @@ def order(name: str, side: str = "buy", qty: str = "1") -> SubmitOrder:
     return SubmitOrder(OPEN_NS, name, "SPY", side, Decimal(qty), "market", "day")
 
 
+def news(broker: FaultyBroker) -> list[BrokerEvent]:
+    """What it says of the account; what requests came to is looked at by itself."""
+    return [event for event in broker.replies() if not isinstance(event, RequestAnswered)]
+
+
+def came_to(broker: FaultyBroker, command: Command) -> list[tuple[object, ...]]:
+    """What the requests came to: (request, outcome, milliseconds)."""
+    broker.send(command)
+    return [event[1:] for event in broker.replies() if isinstance(event, RequestAnswered)]
+
+
 def show(broker: FaultyBroker, event: Any) -> list[BrokerEvent]:
     broker.observe(event, accepted=True)
-    return list(broker.replies())
+    return news(broker)
 
 
 def ask(broker: FaultyBroker, command: Command) -> list[BrokerEvent]:
     broker.send(command)
-    return list(broker.replies())
+    return news(broker)
 
 
 def tick(broker: FaultyBroker, after_s: int = 10) -> list[BrokerEvent]:
@@ -118,6 +130,58 @@ def test_it_sells_no_more_than_is_held_and_nothing_after_the_close() -> None:
     (late,) = ask(broker, order("d"))
     assert isinstance(late, OrderRejected)
     assert late.code == "MARKET_CLOSED"
+
+
+def stop(name: str, at: str, qty: str = "1") -> SubmitOrder:
+    return order(name, "sell", qty)._replace(type="stop", stop_price=Decimal(at))
+
+
+def dip(minute: int, low: float, close: float) -> BarClosed:
+    return bar(minute, close)._replace(open=570.0, high=570.0, low=low)
+
+
+@pytest.mark.parametrize(
+    ("low", "close", "price"), [(565.0, 569.0, "565"), (564.0, 564.0, "564"), (565.01, 569.0, "")]
+)
+def test_a_stop_rests_until_a_low_reaches_it_and_trades_at_its_price_or_worse(
+    low: float, close: float, price: str
+) -> None:
+    broker = broker_with()
+    ask(broker, order("a"))
+    assert kinds(ask(broker, stop("s", "565"))) == [OrderAcknowledged]
+    assert not tick(broker)
+    told = [each for each in show(broker, dip(1, low, close)) if isinstance(each, OrderFilled)]
+    assert bool(told) is bool(price)
+    for filled in told:
+        assert filled.client_order_id == "s"
+        assert abs(filled.price - Decimal(price)) <= Decimal("0.03")
+        assert filled.price <= Decimal(565)
+
+
+def test_a_low_that_is_history_reaches_no_stop() -> None:
+    broker = broker_with()
+    show(broker, dip(1, 560.0, 570.0))
+    ask(broker, order("a"))
+    ask(broker, stop("s", "565"))
+    assert not tick(broker)
+    assert "s" in broker.world.books.working
+
+
+def test_a_stop_holds_its_shares_and_stands_below_the_price_and_beside_no_buy() -> None:
+    broker = broker_with(no_fill=0.0)
+    ask(broker, order("a"))
+    (refused,) = ask(broker, stop("high", "570"))
+    assert isinstance(refused, OrderRejected)
+    assert refused.code == "WRONG_SIDE"
+    ask(broker, stop("s", "565"))
+    (refused,) = ask(broker, order("b", "sell"))
+    assert isinstance(refused, OrderRejected)
+    assert refused.code == "INSUFFICIENT_QTY"
+    assert kinds(ask(broker, cancel("s"))) == [OrderCancelled]
+    broker.world.books.take(order("by-hand"), "b", broker.world.now_ns)
+    (refused,) = ask(broker, stop("t", "565"))
+    assert isinstance(refused, OrderRejected)
+    assert refused.code == "WASH_TRADE"
 
 
 def test_the_same_seed_lives_the_same_life() -> None:
@@ -359,7 +423,7 @@ def test_a_process_that_ends_loses_what_was_on_its_way_to_it_and_nothing_else() 
     broker = broker_with()
     broker.send(order("a"))
     broker.desk_ended(0)
-    assert list(broker.replies()) == []
+    assert news(broker) == []
     (reported,) = ask(broker, LookUpOrder(OPEN_NS, "a"))
     assert isinstance(reported, OrderReported)
     assert reported.report.status == "filled"
@@ -370,7 +434,7 @@ def test_the_world_goes_on_while_the_desk_is_down() -> None:
     ask(broker, order("a"))
     for _ in range(12):
         broker.desk_ended(60 * NS_PER_S)
-    assert list(broker.replies()) == []
+    assert news(broker) == []
     assert broker.world.books.orders["a"].status == "filled"
 
 
@@ -397,3 +461,33 @@ def test_calm_nothing_goes_wrong_whatever_the_rates() -> None:
 def test_a_rate_is_a_share(rate: Any) -> None:
     with pytest.raises(SettingsError, match="dropped is"):
         FaultRates(dropped=rate)
+
+
+@pytest.mark.case(73)
+@pytest.mark.parametrize(
+    ("fault", "command", "told"),
+    [
+        ("", order("a"), ("submit", "answered", 40)),
+        ("rejected", order("a"), ("submit", "answered", 40)),
+        ("submit_lost", order("a"), ("submit", "unproved", 5_020)),
+        ("reply_lost", order("a"), ("submit", "unproved", 5_020)),
+        ("not_taken", order("a"), ("submit", "not_taken", 40)),
+        ("", cancel("a"), ("cancel", "answered", 40)),
+        ("", LookUpOrder(OPEN_NS, "a"), ("look_up", "answered", 40)),
+        ("", TakeSnapshot(OPEN_NS, "test"), ("read", "answered", 40)),
+        ("snapshot_failed", TakeSnapshot(OPEN_NS, "test"), ("read", "unproved", 40)),
+    ],
+)
+def test_each_request_tells_what_it_came_to(fault: str, command: Command, told: Any) -> None:
+    rates: dict[str, Any] = {fault: 1.0} if fault else {}
+    broker = broker_with(**rates)
+    assert came_to(broker, command) == [told]
+
+
+def test_an_answer_that_comes_late_says_how_late_and_one_that_never_comes_says_nothing() -> None:
+    late = broker_with(answer_late=1.0)
+    assert came_to(late, TakeSnapshot(OPEN_NS, "test")) == []
+    late.observe(ClockTicked(late.world.now_ns + 60 * NS_PER_S), accepted=True)
+    (event,) = (each for each in late.replies() if isinstance(each, RequestAnswered))
+    assert 1_040 <= event.took_ms <= 40_040
+    assert came_to(broker_with(snapshot_silent=1.0), TakeSnapshot(OPEN_NS, "test")) == []

@@ -111,6 +111,42 @@ def report(name: str, status: str, filled_qty: str = "0", **changes: Any) -> Ord
     return made._replace(**changes)
 
 
+# ---------------------------------------------------------------------------------------- stops
+
+
+@pytest.mark.parametrize("fill", ["close", "next-open"])
+@pytest.mark.parametrize(
+    ("close", "open_", "price"), [(568.0, 571.0, "570"), (569.5, 569.0, "569"), (570.01, 571.0, "")]
+)
+def test_a_stop_trades_at_its_price_or_where_the_bar_opened_below_it(
+    fill: str, close: float, open_: float, price: str
+) -> None:
+    broker = broker_with(fill=fill)
+    show(broker, bar(0))
+    ask(broker, order("a"))
+    show(broker, bar(1))
+    stop = order("s", side="sell", type="stop", stop_price=Decimal(570))
+    assert [type(each) for each in ask(broker, stop)] == [OrderAcknowledged]
+    assert [type(each) for each in ask(broker, order("b", side="sell"))] == [OrderRejected]
+    told = show(broker, bar(2, close, open_))
+    assert told == ([filled("s", end_of(2), price, side="sell")] if price else [])
+    assert broker.position("SPY") == (0 if price else 1)
+
+
+def test_a_stop_at_the_price_or_above_is_refused_and_one_taken_back_trades_no_more() -> None:
+    broker = broker_with()
+    show(broker, bar(0))
+    ask(broker, order("a"))
+    for price in ("571.17", "600"):
+        stop = order(f"s{price}", side="sell", type="stop", stop_price=Decimal(price))
+        (told,) = ask(broker, stop)
+        assert isinstance(told, OrderRejected)
+        assert told.code == "WRONG_SIDE"
+    ask(broker, order("s", side="sell", type="stop", stop_price=Decimal(570)))
+    assert [type(each) for each in ask(broker, cancel("s"))] == [OrderCancelled]
+    assert not show(broker, bar(1, 500.0, 500.0))
+
+
 # ------------------------------------------------------------------------------------- settings
 
 

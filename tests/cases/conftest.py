@@ -51,6 +51,7 @@ from mqd.model.event import (
 )
 from mqd.model.order import Order
 from mqd.model.position import Trade
+from mqd.model.snapshot import AccountReport, SymbolProperties
 from mqd.rules.book import RuleBook
 from mqd.rules.changes import Changes
 from mqd.rules.compile.book import compile_book
@@ -71,6 +72,12 @@ CASH_USD = Decimal(1_000)
 Answer = str | Callable[["ScriptedBroker", Any], None]
 
 
+def whole_and_parts(symbol: str) -> SymbolProperties:
+    """A symbol that is traded in parts of a share."""
+    step, cent = Decimal("0.000000001"), Decimal("0.01")
+    return SymbolProperties(symbol, OPEN_NS, True, True, step, cent)
+
+
 class ProcessDied(Exception):
     """The desk's process ends here; its journal and its broker remain."""
 
@@ -85,14 +92,21 @@ class ScriptedBroker:
     order arrived). To a cancel: `cancel`, `accept` (and nothing more until the test says so),
     `vanish`, `refuse`. To a look-up: `report`, `not_found`, `silent`. To a snapshot: `report`,
     `fail`, `silent`. A function takes the broker and the command, and does what it likes.
+
+    Stops that rest beside a position have a script of their own, `answers_stop`: what is asked
+    about them is in `sent_stops`, and in `sent` and `asked` is everything else.
     """
 
     def __init__(self) -> None:
         self.books = Books()
         self.sent: list[Command] = []
+        self.sent_stops: list[Command] = []
         self.last_close: dict[str, Decimal] = {}
         self.now_ns = 0
+        self.account: AccountReport | None = AccountReport(Decimal(10_000), Decimal(10_000), False)
+        self.symbols = {name: whole_and_parts(name) for name in ("SPY", "QQQ")}
         self._script: dict[type, deque[Answer]] = defaultdict(deque)
+        self._script_of_stops: dict[type, deque[Answer]] = defaultdict(deque)
         self._ready: deque[BrokerEvent] = deque()
 
     # -- the script ------------------------------------------------------------------------------
@@ -100,6 +114,10 @@ class ScriptedBroker:
     def answers(self, command: type, *how: Answer) -> None:
         """Answer the next commands of this kind so, one each; later ones honestly again."""
         self._script[command].extend(how)
+
+    def answers_stop(self, command: type, *how: Answer) -> None:
+        """The same for what is asked about stops that rest."""
+        self._script_of_stops[command].extend(how)
 
     def says(self, *news: BrokerEvent) -> None:
         """Tell something unasked."""
@@ -143,8 +161,12 @@ class ScriptedBroker:
         return OrderReported(self.now_ns, report)
 
     def asked(self, kind: type) -> list[Any]:
-        """The commands of a kind that left the desk so far."""
+        """The commands of a kind that left the desk so far, stops aside."""
         return [command for command in self.sent if isinstance(command, kind)]
+
+    def stops(self, kind: type = SubmitOrder) -> list[Any]:
+        """The commands of a kind about stops."""
+        return [command for command in self.sent_stops if isinstance(command, kind)]
 
     def dies_with_its_news(self) -> None:
         """A process ended: what was on its way to it is lost."""
@@ -166,8 +188,9 @@ class ScriptedBroker:
     def send(self, command: Command) -> None:
         """Answer as the script says."""
         self.now_ns = max(self.now_ns, command.at_ns)
-        self.sent.append(command)
-        waiting = self._script[type(command)]
+        is_stop = "-protective-" in getattr(command, "client_order_id", "")
+        (self.sent_stops if is_stop else self.sent).append(command)
+        waiting = (self._script_of_stops if is_stop else self._script)[type(command)]
         how = waiting.popleft() if waiting else ""
         if callable(how):
             how(self, command)
@@ -233,7 +256,9 @@ class ScriptedBroker:
         if how == "fail":
             self.says(SnapshotFailed(self.now_ns, "HTTP 500"))
         elif how == "report":
-            self.says(self.books.snapshot(self.now_ns, command.at_ns, CASH_USD))
+            symbols = tuple(self.symbols.values())
+            taken = self.books.snapshot(self.now_ns, command.at_ns, CASH_USD, self.account, symbols)
+            self.says(taken)
 
 
 class KeptJournal(MemoryJournal):
@@ -423,6 +448,10 @@ class Scene:
         """How often the order left the desk."""
         return sum(each.client_order_id == order_id for each in self.broker.asked(SubmitOrder))
 
+    def stop(self) -> Order:
+        """The stop made last."""
+        return self.order(self.broker.stops()[-1].client_order_id)
+
     def order(self, order_id: str) -> Order:
         return self.state.orders[order_id]
 
@@ -452,8 +481,9 @@ class Scene:
         return [note.error for note in self.notes(IncidentRaised)]
 
     def watched(self) -> list[str]:
-        """The rows of the watches that acted, but those that only ask for a snapshot."""
-        return [note.code for note in self.notes(WatchActed) if note.act != "take_snapshot"]
+        """The rows of the watches that acted, but those that only ask, or send a stop."""
+        quiet = {"take_snapshot", "protect"}
+        return [note.code for note in self.notes(WatchActed) if note.act not in quiet]
 
     def verdicts(self) -> list[str]:
         """What the comparisons with the broker came to."""
@@ -483,6 +513,12 @@ def eager() -> RuleBook:
 @pytest.fixture
 def scene(shipped) -> Scene:
     return Scene(shipped)
+
+
+@pytest.fixture
+def bare_scene(shipped) -> Scene:
+    """A desk without an account, beside whose positions no stop rests."""
+    return Scene(shipped, "samples")
 
 
 @pytest.fixture

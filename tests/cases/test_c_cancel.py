@@ -116,6 +116,7 @@ def test_case_043_fills_that_nobody_heard_of_are_booked_before_the_order_ends(sc
         (line.event, line.to_state)
         for _, outcome in scene.seen[before:]
         for line in outcome.transitions
+        if line.client_order_id == order_id
     ]
     assert states == [("filled", "PARTIALLY_FILLED"), ("cancelled", "CANCELLED")]
     assert looked_up(scene) == [order_id]

@@ -97,7 +97,7 @@ def test_case_064_an_order_nobody_confirmed_is_asked_about_within_the_settle_win
 @pytest.mark.rule("NOT_WATCHED")
 def test_case_065_a_position_without_bars_is_told_to_a_person(scene):
     scene.holding()
-    scene.wait(179)
+    scene.wait(239)
     assert "NOT_WATCHED" not in scene.watched()
     scene.wait(1)
     assert scene.watched() == ["NOT_WATCHED"]
@@ -205,7 +205,8 @@ def test_case_072_news_counts_in_the_order_of_its_arrival(scene, skew_s):
     shifted[1] = shifted[1]._replace(at_ns=shifted[1].at_ns + NS_PER_S)  # older than the next
     before_ns = scene.state.now_ns
     scene.hear(*shifted)
-    states = [change.to_state for _, outcome in scene.seen for change in outcome.transitions]
+    changes = [change for _, outcome in scene.seen for change in outcome.transitions]
+    states = [change.to_state for change in changes if change.client_order_id == entry_id]
     assert states == ["PENDING", "SUBMITTED", "PARTIALLY_FILLED", "FILLED"]
     assert scene.held() == WHOLE
     assert scene.state.now_ns >= before_ns

@@ -24,7 +24,7 @@ def sections(shipped) -> tuple[Section, ...]:
 
 def test_every_case_is_tested_or_left_out_with_a_reason(sections):
     cases = [case for section in sections for case in section.cases]
-    assert [case.number for case in cases] == [*range(1, 108), *range(126, 149)]
+    assert [case.number for case in cases] == [*range(1, 108), *range(126, 149), *range(201, 229)]
     assert not [case.number for case in cases if not case.tests and not case.left_out]
     assert sum(bool(case.tests) for case in cases) > 125
 
@@ -41,6 +41,7 @@ def test_the_sections_hold_their_numbers(sections):
         "G": 98,
         "I": 126,
         "J": 140,
+        "L": 201,
     }
 
 

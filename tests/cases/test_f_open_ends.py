@@ -9,7 +9,13 @@ import pytest
 from mqd.brokers.books import CANCELED
 from mqd.ground.times import NS_PER_S
 from mqd.model.command import CancelOrder, LookUpOrder, SubmitOrder, TakeSnapshot
-from mqd.model.event import ExecutionBusted, ExecutionCorrected, OrderFilled, OrderRejected
+from mqd.model.event import (
+    ExecutionBusted,
+    ExecutionCorrected,
+    OrderFilled,
+    OrderNotFound,
+    OrderRejected,
+)
 
 WHOLE = Decimal("5.025")
 HOUR_S = 3_600
@@ -184,13 +190,13 @@ def test_case_026_an_order_whose_shares_are_booked_ends_when_the_broker_says_so(
     assert scene.order(entry_id).filled_qty == WHOLE
     scene.wait(60)
     assert scene.order(entry_id).state == "FILLED"
-    assert not scene.state.working
+    assert scene.state.working == {scene.stop().client_order_id}
     assert scene.agrees()
 
 
 @pytest.mark.case(44)
 @pytest.mark.case(86)
-@pytest.mark.rule("OL-91", "EXTERNAL_ORDER", "DESK_NOT_ACTIVE")
+@pytest.mark.rule("OL-91", "EXTERNAL_ORDER", "DESK_NOT_ACTIVE", "lost_order", "MAY_BE_A_FILL")
 @pytest.mark.parametrize("heard", ["stream", "comparison"])
 def test_case_044_an_order_given_up_as_never_sent_that_works_after_all_stops_entries(
     eager_scene, heard
@@ -210,7 +216,29 @@ def test_case_044_an_order_given_up_as_never_sent_that_works_after_all_stops_ent
     assert scene.refusals() == ("DESK_NOT_ACTIVE", "EXTERNAL_ORDER")
     scene.press("resume")  # the order is still there
     scene.bar(99.0)
-    assert scene.refusals() == ("EXTERNAL_ORDER",)
+    assert scene.refusals() == ("DESK_NOT_ACTIVE", "EXTERNAL_ORDER")
+    scene.broker.books.end(entry_id, CANCELED)  # by a person, at the broker
+    scene.press("resume")
+    scene.bar(99.0)
+    assert scene.decision().outcome == "ENTER"
+    assert scene.newest() != entry_id
+
+
+@pytest.mark.case(47)
+@pytest.mark.rule("OL-11", "OL-92", "CANCEL_UNANSWERED", "lost_order")
+def test_case_047_an_order_asked_back_too_soon_to_be_known_is_not_given_up(eager_scene):
+    """The broker takes it a moment after it said that it knows no such order."""
+    scene = eager_scene
+    entry_id = scene.entry("vanish")
+    (sent,) = scene.broker.asked(SubmitOrder)
+    scene.press("halt")
+    scene.hear(OrderNotFound(scene.broker.now_ns, entry_id, scene.broker.now_ns))
+    assert scene.order(entry_id).state == "PENDING_CANCEL"
+    scene.broker.books.take(sent, "b-late", scene.broker.now_ns)
+    scene.wait(60)
+    assert scene.order(entry_id).state == "CANCELLED"
+    assert not scene.broker.books.working
+    assert not scene.incidents()
 
 
 @pytest.mark.case(37)

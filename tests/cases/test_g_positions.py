@@ -30,7 +30,9 @@ def test_case_098_a_second_entry_in_the_symbol_is_refused(edited, make_scene):
         scene.bar(close)
         assert len(scene.broker.asked(SubmitOrder)) == 1
     assert scene.decision().outcome == "REFUSED"
-    assert scene.refusals() == ("POSITION_OPEN", "MAX_OPEN_POSITIONS")
+    assert scene.refusals() == (
+        "ORDER_WORKING", "POSITION_OPEN", "MAX_OPEN_POSITIONS", "WASH_TRADE_RISK",
+    )  # fmt: skip
 
 
 @pytest.mark.case(100)
@@ -85,7 +87,7 @@ def test_case_101_the_time_that_nothing_looked_is_told_of_each_trade(scene, minu
     assert scene.order(exit_id).role == EXIT
     (watched,) = scene.notes(TradeWatched)
     assert (watched.held_s, watched.unprotected_s) == (60 * minutes + 60, 60 * minutes)
-    assert ("NOT_WATCHED" in scene.watched()) is (minutes >= 3)
+    assert ("NOT_WATCHED" in scene.watched()) is (minutes >= 4)
 
 
 @pytest.mark.case(101)
@@ -161,7 +163,7 @@ def test_case_104_an_exit_that_somebody_ended_is_made_anew(scene, ending):
 @pytest.mark.case(105)
 @pytest.mark.rule("OL-04", "ORDER_WORKING")
 def test_case_105_what_still_works_when_a_position_closes_is_asked_back_first(eager_scene):
-    """There is no resting stop: the order beside a position is the rest of its entry."""
+    """Beside a position can work the rest of its entry; for its stop see the tests of stops."""
     scene = eager_scene
     entry_id = scene.entry()
     scene.fill(entry_id, "2")

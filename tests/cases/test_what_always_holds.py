@@ -182,7 +182,7 @@ def test_a_broken_invariant_says_what_where_and_what_next(without):
     assert error == "InvariantViolatedError"
     assert "\n" not in words
     for said in (
-        "EXITS_WITHIN_POSITION", "Exits for more than is held would open a short position.",
+        "EXITS_WITHIN_POSITION", "Exits and stops for more than is held",
         scene.strategy, "SPY", "10.05", "5.025", "`mqd status`", "`mqd flatten`", "`mqd resume`",
     ):  # fmt: skip
         assert said in words

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -27,11 +28,27 @@ from mqd.store.journal import open_journal
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, "-m", "mqd"]
 SYNTHETIC_TRADES = 4
+SENT = (signal.SIGINT, signal.SIGHUP)
+PATIENCE_S = 300  # for a machine with much to do; a command that hangs ends the test all the same
 
 
 def environment(**changes: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name not in {"NO_COLOR", "TERM"}}
     return {**kept, "PYTHONPATH": str(ROOT), "TERM": "xterm-256color", **changes}
+
+
+@pytest.fixture(autouse=True)
+def signals_are_heard() -> Iterator[None]:
+    """A process that a test starts hears Ctrl-C and a hang-up, as it does on a terminal.
+
+    Who runs the tests under `nohup`, or behind an `&`, ignores them, and that is inherited.
+    """
+    ignored = [each for each in SENT if signal.getsignal(each) is signal.SIG_IGN]
+    for number in ignored:
+        signal.signal(number, lambda _number, _frame: None)  # of the child it is the default again
+    yield
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)
 
 
 Mqd = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -48,7 +65,7 @@ def mqd(tmp_path: Path) -> Mqd:
             env=environment(**changes),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE_S,
             check=False,
         )
 

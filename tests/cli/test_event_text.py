@@ -12,6 +12,7 @@ from mqd.cli.journal_lines import entry_line
 from mqd.ground.canonical import encode
 from mqd.model.decision import (
     BarSetAside,
+    BreakerMoved,
     DeskStateChanged,
     DriftFound,
     IncidentRaised,
@@ -35,7 +36,7 @@ REPORT = OrderReport("mqd-1", "b-1", "SPY", "buy", Decimal(2), Decimal(1), Decim
 VALUES: dict[str, object] = {
     "report": REPORT, "price": Decimal(600), "qty": Decimal(1), "fee_usd": Decimal("0.01"),
     "open": 1.0, "high": 1.0, "low": 1.0, "close": 600.5, "volume": 1.0, "cash_usd": None,
-    "positions": (), "orders": (), "executions": (),
+    "positions": (), "orders": (), "executions": (), "took_ms": 5_020,
 }  # fmt: skip
 NOTES: tuple[Note, ...] = (
     BarSetAside(AT_NS, "SPY", AT_NS, ("OUT_OF_ORDER", "VALUE_MISSING")),
@@ -44,6 +45,8 @@ NOTES: tuple[Note, ...] = (
     DeskStateChanged(AT_NS, "incident", "ACTIVE", "HALTED", "DL-01"),
     WatchActed(AT_NS, "order", "ENTRY_TOO_OLD", "mqd-1", "ask_back"),
     OperatorHeard(AT_NS, "halt", "", "ada", "odd", "ACTIVE -> HALTED (DL-04)"),
+    BreakerMoved(AT_NS, "failed", "CLOSED", "OPEN", "BR-02", "submit unproved after 5.020 s"),
+    BreakerMoved(AT_NS, "time_passed", "OPEN", "HALF_OPEN", "BR-03", ""),
     DriftFound(AT_NS, "cash", "cash", Decimal("1.5"), Decimal(2), None, "warn"),
     DriftFound(AT_NS, "quantity_mismatch", "SPY", Decimal(1), Decimal(2), Decimal("0.5"), "halt"),
     Reconciled(AT_NS, "refused", 2, ("TOO_FAR_APART",)),

@@ -116,3 +116,19 @@ def test_what_cannot_be_reported_is_said_in_one_line(
     assert done.returncode == 2
     assert said in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.rule("submit_to_ack_p95")
+@pytest.mark.parametrize(("took_s", "code"), [(1, 0), (2, 0), (3, 1)])
+def test_a_check_fails_where_a_step_took_longer_than_the_rules_say(
+    mqd: Mqd, entered: Entered, took_s: int, code: int
+) -> None:
+    with entered() as (desk, order_id, path):
+        at_ns = desk.state.now_ns + took_s * NS_PER_S
+        desk.take(FrameReceived(at_ns, "trade_updates", "{}"))
+        desk.take(OrderAcknowledged(at_ns, order_id, "b-1"))
+    assert mqd("report", "latency", "--db", path).returncode == 0
+    done = mqd("report", "latency", "--db", path, "--check")
+    assert done.returncode == code, done.stderr
+    assert ("too slow" in done.stdout) == bool(code)
+    assert ("submit_to_ack p95 3,000.0 ms, at most 2,000.0 ms" in done.stderr) == bool(code)

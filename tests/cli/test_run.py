@@ -31,6 +31,7 @@ from mqd.runtime.clock import SystemClock
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, "-m", "mqd"]
 ESCAPE = "\x1b"
+PATIENCE_S = 60
 PNL = Decimal("0.59376")  # of the sample sessions' four trades
 
 
@@ -107,20 +108,23 @@ def decisions(mqd: Callable[..., Any], path: Path) -> str:
     return str(done.stdout)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_stop_ends_cleanly_and_the_next_run_finishes_the_day(
     mqd: Callable[..., Any], sample_journal: Path, tmp_path: Path, number: int
 ) -> None:
     path = tmp_path / "mine.db"
     words = ["run", "--db", str(path), "--speed", "600"]
-    process = start(words, tmp_path)
-    assert process.stdout is not None
-    for line in process.stdout:
-        if "opened, until" in line:
-            break
-    time.sleep(0.7)
-    process.send_signal(number)
-    rest, errors = process.communicate(timeout=20)
+    with start(words, tmp_path) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if "opened, until" in line:
+                break
+        time.sleep(0.7)
+        process.send_signal(number)
+        try:
+            rest, errors = process.communicate(timeout=PATIENCE_S)
+        finally:
+            process.kill()
     assert process.returncode == 0, errors
     assert not errors
     assert "stopped by the operator" in rest
@@ -166,7 +170,7 @@ def on_a_terminal(words: list[str], folder: Path, seconds: float, **environment:
             process.send_signal(signal.SIGINT)
             stop_at = float("inf")
     os.close(ours)
-    assert process.wait(timeout=20) == 0, written.decode()
+    assert process.wait(timeout=PATIENCE_S) == 0, written.decode()
     return written.decode()
 
 
@@ -229,7 +233,7 @@ def test_a_journal_in_use_is_refused(mqd: Callable[..., Any], tmp_path: Path) ->
             break
     second = mqd("run", "--db", "mine.db")
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=20)
+    process.communicate(timeout=PATIENCE_S)
     assert second.returncode == 2
     assert second.stderr.count("\n") == 1
 

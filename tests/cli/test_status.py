@@ -17,7 +17,7 @@ from mqd.app.status import desk_status
 from mqd.brokers.simulated import SimulationSettings
 from mqd.feeds.samples import write_samples
 from mqd.ground.errors import SettingsError
-from mqd.model.event import OrderOutcomeLost
+from mqd.model.event import OrderOutcomeLost, RequestAnswered
 from mqd.rules.changes import Changes
 from mqd.rules.validate import load_rules
 from mqd.runtime.desk import Desk
@@ -142,6 +142,19 @@ def test_an_order_whose_outcome_is_not_known_is_named(
     assert json.loads(done.stdout)["outcome_unknown"] == [order_id]
     text = mqd("status", "--db", str(path), cwd=path.parent).stdout
     assert f"outcome unknown       {order_id}" in text
+
+
+@pytest.mark.rule("BR-02")
+def test_a_breaker_that_is_open_says_since_when_and_why(
+    entered: Callable[[], AbstractContextManager[tuple[Desk, str, Path]]],
+) -> None:
+    with entered() as (desk, _, path):
+        desk.take(RequestAnswered(desk.state.now_ns, "submit", "unproved", 5_020))
+    found = json.loads(mqd("status", "--db", str(path), "--format", "json", cwd=path.parent).stdout)
+    assert found["breaker"] == "OPEN"
+    text = mqd("status", "--db", str(path), cwd=path.parent).stdout
+    assert "OPEN since" in text
+    assert "submit unproved after 5.020 s" in " ".join(text.split())
 
 
 def test_a_position_says_for_how_long_nothing_looked_at_its_exits(

@@ -125,9 +125,9 @@ def test_distances_and_flips_as_json(mqd: Callable[..., Any], sample_journal: Pa
 
 
 def test_the_last_few(mqd: Callable[..., Any], sample_journal: Path) -> None:
-    words = ("--last", "300", "--strategy", STRATEGY, "--format", "json")
+    words = ("--last", "40", "--strategy", STRATEGY, "--format", "json")
     found = answer(mqd("why", "--db", sample_journal, *words))
-    assert len(found) == 300
+    assert len(found) == 40
     assert [item["at"] for item in found] == sorted(item["at"] for item in found)
 
 
@@ -240,7 +240,9 @@ def test_a_check_that_nobody_asked_is_told_where_it_would_have_refused(book: Com
         "desk.profile": 0, "desk.pnl": -3.2, "desk.state": states.index("HALTED"),
         "symbol.working_orders": 0, "symbol.position_qty": 0.0, "desk.open_positions": 0,
         "desk.orders_today": 0, "symbol.working_exits": 0, "desk.is_in_step": True,
+        "broker.breaker": 0, "desk.queued_orders": 0,
         "symbol.unknown_orders": 0, "symbol.external_orders": 0,
+        "symbol.previous_close": 600.0,
     }  # fmt: skip
     bit = [rule.code for rule in book.strategy(STRATEGY).rules.no_trade].index(
         "PRICE_ABOVE_THRESHOLD"

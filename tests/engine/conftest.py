@@ -26,7 +26,7 @@ from mqd.model.event import (
     SnapshotTaken,
 )
 from mqd.model.order import Order
-from mqd.model.snapshot import HeldPosition, OrderReport
+from mqd.model.snapshot import AccountReport, HeldPosition, OrderReport, SymbolProperties
 from mqd.rules.book import RuleBook
 from mqd.rules.changes import Changes
 from mqd.rules.compile.book import compile_book
@@ -94,6 +94,11 @@ class Bench:
                 for each in working
             ),
             (),
+            AccountReport(Decimal(10_000), Decimal(10_000), False),
+            tuple(
+                SymbolProperties(name, OPEN_NS, True, True, Decimal("1e-9"), Decimal("0.01"))
+                for name in ("QQQ", "SPY")
+            ),
         )  # fmt: skip
 
     def restart(self, book: RuleBook, profile: str = "backtest") -> Outcome:

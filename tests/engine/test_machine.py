@@ -14,6 +14,7 @@ from mqd.engine.machine import WrappedMachine
 from mqd.engine.orders import OrderStateMachine, TransactionLog
 from mqd.engine.state import OrderFacts
 from mqd.ground.errors import InvalidTransitionError, MqdError
+from mqd.ground.times import NS_PER_S
 from mqd.model.order import Order
 from mqd.rules.book import Header, MachineRules, Row, State
 from mqd.rules.compile.ruleset import CompiledSet
@@ -205,7 +206,7 @@ def test_the_library_takes_the_first_of_two_equal_transitions():
 
 
 def test_the_wrapper_gives_the_library_one_way_per_pair_and_guard(shipped):
-    for machine_rules in (shipped.order_machine, shipped.desk_machine):
+    for machine_rules in shipped.machines:
         machine = WrappedMachine(machine_rules, {})
         for (source, event), stands in machine_rules.table.items():
             expected = []
@@ -295,6 +296,7 @@ def test_an_undeclared_name_is_refused_before_the_library_hears_of_it(word):
 WORKING = ("PENDING", "SUBMITTED", "PARTIALLY_FILLED", "PENDING_CANCEL", "UNKNOWN")
 TERMINAL = ("NOT_SENT", "FILLED", "CANCELLED", "REJECTED", "EXPIRED")
 INVALID, LATE = "InvalidTransitionError", "TerminalStateError"
+SETTLED_NS = 10 * NS_PER_S + 1
 # state -> event -> the state afterwards, or the error. `rest` and `part` are fills.
 TABLE = {
     "PENDING": {
@@ -365,7 +367,7 @@ def test_the_table_here_speaks_of_every_pair(shipped):
 @pytest.mark.rule(
     "OL-01", "OL-02", "OL-03", "OL-04", "OL-05", "OL-06", "OL-07", "OL-08", "OL-09", "OL-10",
     "OL-11", "OL-80", "OL-81", "OL-82", "OL-83", "OL-84", "OL-85", "OL-86", "OL-87", "OL-88",
-    "OL-89", "OL-90", "OL-91",
+    "OL-89", "OL-90", "OL-91", "OL-92",
 )  # fmt: skip
 @pytest.mark.parametrize(("state", "event"), list(product(TABLE, EVENTS)))
 def test_every_pair_of_the_order_machine(orders, state, event):
@@ -381,12 +383,33 @@ def test_every_pair_of_the_order_machine(orders, state, event):
         assert log.entries[0].severity == "CRITICAL"
         assert log.entries[0].to_state == state
     else:
-        moved = orders.apply(order, heard, 2, log)
-        assert moved == order._replace(state=expected, updated_ns=2)
+        moved = orders.apply(order, heard, SETTLED_NS, log)
+        assert moved == order._replace(state=expected, updated_ns=SETTLED_NS)
         assert log.entries[0].to_state == expected
     (line,) = log.entries
     assert (line.event, line.from_state, line.client_order_id) == (heard, state, "o-1")
     assert line.rule
+
+
+@pytest.mark.rule("OL-09", "OL-11", "OL-92")
+@pytest.mark.parametrize("state", ["PENDING", "UNKNOWN", "PENDING_CANCEL"])
+@pytest.mark.parametrize(("asked_ns", "ends"), [(SETTLED_NS - 1, False), (SETTLED_NS, True)])
+def test_a_broker_that_does_not_know_an_order_proves_nothing_before_it_has_settled(
+    orders, state, asked_ns, ends
+):
+    """It counts when the broker was asked, however late it answers."""
+    log = TransactionLog()
+    order = made(state, broker=None)._replace(sent_ns=1)
+    after = orders.apply(order, "not_found", SETTLED_NS * 9, log, asked_ns)
+    assert (after.state != state) == ends
+    assert (log.entries[0].rule != "OL-92") == ends
+
+
+def test_an_order_that_never_left_needs_no_settling(orders):
+    log = TransactionLog()
+    now_ns = 1_732_000_000 * NS_PER_S
+    order = made("PENDING", broker=None)._replace(created_ns=now_ns)
+    assert orders.apply(order, "not_found", now_ns, log).state == "NOT_SENT"
 
 
 @pytest.mark.rule("OL-90", "OL-91")

@@ -300,7 +300,7 @@ def test_an_entry_that_ends_without_a_fill_uses_up_no_trade(bench, ending):
     news = {
         "rejected": OrderRejected(now, order_id, "1", "no"),
         "expired": OrderExpired(now, order_id),
-        "not_found": OrderNotFound(now, order_id),
+        "not_found": OrderNotFound(now + 10 * NS_PER_S, order_id, now + 10 * NS_PER_S),
     }
     bench.take(news[ending]) if ending in news else bench.cancelled(order_id)
     assert bench.state.strategies[bench.strategy].entries_today == 0

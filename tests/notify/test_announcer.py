@@ -16,6 +16,7 @@ from mqd.feeds.calendar import exchange_time_text
 from mqd.ground.errors import SettingsError
 from mqd.ground.times import NS_PER_MINUTE, NS_PER_S, parse_iso
 from mqd.model.decision import (
+    BreakerMoved,
     DriftFound,
     IncidentRaised,
     Outcome,
@@ -196,6 +197,11 @@ def test_a_message_stays_short(watched):
     ("note", "kind", "said"),
     [
         (ProtectionTripped(1, "daily_loss_limit", 2), "trips", "daily_loss_limit"),
+        (
+            BreakerMoved(1, "failed", "CLOSED", "OPEN", "BR-02", "submit unproved after 5.020 s"),
+            "trips",
+            "from CLOSED to OPEN (BR-02): submit unproved after 5.020 s",
+        ),
         (IncidentRaised(1, "OverfillError", "CRITICAL", "o", "too much"), "incidents", "too much"),
         (
             IncidentRaised(1, "InvariantViolatedError", "CRITICAL", "INV-1", "broke"),

@@ -17,6 +17,7 @@ from mqd.rules.find import shipped
 
 ROOT = Path(__file__).resolve().parents[2]
 UNIT = ROOT / "config" / "unattended" / "mqd.service"
+LOCK = "requirements-unattended.lock"
 CONTAINER = ROOT / "config" / "unattended" / "Containerfile"
 PAGE = ROOT / "docs" / "unattended.md"
 
@@ -112,11 +113,30 @@ def test_the_image_is_slim_and_the_last_user_is_nobody_special():
 def test_the_image_installs_what_the_lock_names_and_the_wheel():
     (install,) = [r for w, r in _instructions() if w == "RUN" and "pip install" in r]
     first, second = re.findall(r"pip install [^&]*", install)
-    for option in ("--require-hashes", "--only-binary :all:", "-r /build/requirements.lock"):
+    for option in (
+        "--require-hashes",
+        "--only-binary :all:",
+        "-r /build/requirements-unattended.lock",
+    ):
         assert option in first
     assert "--no-deps --no-index /build/*.whl" in second
     copied = [rest for word, rest in _instructions() if word == "COPY"]
-    assert copied == ["requirements.lock dist/*.whl /build/", "--from=build /opt/mqd /opt/mqd"]
+    assert copied == [
+        "requirements-unattended.lock dist/*.whl /build/",
+        "--from=build /opt/mqd /opt/mqd",
+    ]
+
+
+def test_the_image_can_notify_and_has_else_what_every_desk_has():
+    locked = {name: _locked(name) for name in ("requirements.lock", LOCK)}
+    assert locked["requirements.lock"].items() <= locked[LOCK].items()
+    assert "apprise" in locked[LOCK]
+    assert "http" not in (ROOT / LOCK).read_text(encoding="utf-8")
+
+
+def _locked(name: str) -> dict[str, str]:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    return dict(re.findall(r"^([\w.\[\]-]+)==(\S+)", text, re.MULTILINE))
 
 
 def test_the_image_holds_no_secret():

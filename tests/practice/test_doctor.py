@@ -64,9 +64,10 @@ def test_an_exchange_on_which_all_is_well(practice, doctor, tmp_path) -> None:
         ({"kind": "account_says", "fields": {"status": "INACTIVE"}}, "account", "is INACTIVE"),
         ({"kind": "asset_says", "symbol": "SPY", "fields": {"tradable": False}}, "asset SPY",
          "tradable: False"),
-        ({"kind": "http_500", "request": "calendar"}, "calendar", "/calendar: 500"),
+        ({"kind": "http_500", "request": "calendar", "times": 0}, "calendar", "/calendar: 500"),
         ({"kind": "html_body", "request": "clock"}, "clock", ""),
-        ({"kind": "unauthorized", "request": "positions"}, "shapes", "/positions: 401"),
+        ({"kind": "unauthorized", "request": "positions", "times": 0}, "shapes",
+         "/positions: 401"),
     ],
     ids=lambda each: each["kind"] if isinstance(each, dict) else "",
 )  # fmt: skip
@@ -78,6 +79,14 @@ def test_one_thing_that_is_wrong_hides_no_other_answer(practice, doctor, fault, 
     assert failed(found) == {name}
     assert said in found[name]["said"]
     assert len(found) == 8
+
+
+@pytest.mark.parametrize("kind", ["http_500", "unauthorized"])
+def test_one_bad_moment_is_asked_about_again(practice, doctor, kind) -> None:
+    exchange = practice()
+    exchange.server.plan(kind=kind, request="positions")
+    code, found = doctor(exchange.server)
+    assert (code, failed(found)) == (0, set())
 
 
 def test_shares_that_trade_whole_only_are_a_warning(practice, doctor) -> None:
@@ -104,5 +113,6 @@ def test_an_exchange_that_is_gone(practice, doctor) -> None:
     server.stop()
     code, found = doctor(server)
     assert code == 1
-    assert failed(found) == {"account", "clock", "calendar", "asset SPY", "shapes"}
-    assert "/account: unreachable" in found["account"]["said"]
+    assert failed(found) == {"account"}, "it is said once"
+    assert server.addresses.trading_url in found["account"]["said"]
+    assert "`mqd exchange`" in found["account"]["hint"]

@@ -44,11 +44,11 @@ def _machine(size: int) -> MachineRules:
     return MachineRules(header, working[0], tuple(states), (), tuple(rows), {})
 
 
-@pytest.fixture(params=["order", "desk", 2, 5, 12], ids=str)
+@pytest.fixture(params=["order", "desk", "breaker", 2, 5, 12], ids=str)
 def machine(request, book) -> MachineRules:
     if isinstance(request.param, int):
         return _machine(request.param)
-    return book.order_machine if request.param == "order" else book.desk_machine
+    return next(machine for machine in book.machines if machine.id == request.param)
 
 
 def _parsed(machine: MachineRules) -> ET.Element:

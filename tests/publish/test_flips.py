@@ -241,7 +241,9 @@ def situation(
         "session.is_complete": True, "desk.profile": 0, "desk.pnl": 0.0, "desk.state": 0,
         "symbol.working_orders": 0, "symbol.position_qty": 0.0, "desk.open_positions": 0,
         "desk.orders_today": 0, "symbol.working_exits": 0, "desk.is_in_step": True,
+        "broker.breaker": 0, "desk.queued_orders": 0,
         "symbol.unknown_orders": 0, "symbol.external_orders": 0, "symbol.lacks_shares": False,
+        "symbol.previous_close": 600.0, "account.is_restricted": None,
     } | {name.replace("__", "."): value for name, value in facts.items()}  # fmt: skip
     strategy = book.strategy(STRATEGY)
     values = tuple(known[name] for name in strategy.fact_names)
@@ -267,7 +269,10 @@ def test_one_count_too_many(compiled: CompiledBook) -> None:
     flips = flips_of(situation(compiled, today__entries=1))
     assert flips.against == ("MAX_TRADES_REACHED",)
     assert named(flips) == {"today.entries": 0, "max_trades_per_day": 2}
-    assert flips.unchecked == ("SAME_ORDER_AGAIN",)  # orders before this one are not in the record
+    # Neither the orders before this one nor their form are in the record.
+    assert flips.unchecked == (
+        "SAME_ORDER_AGAIN", "FORM_NOT_TAKEN", "WASH_TRADE_RISK", "MESSAGE_RATE",
+    )  # fmt: skip
 
 
 def test_checks_that_an_older_record_cannot_answer_are_told(compiled: CompiledBook) -> None:
@@ -317,7 +322,8 @@ def test_an_unknown_vwap_would_have_had_to_be_known(compiled: CompiledBook) -> N
 
 
 def test_a_size_of_nothing_follows_what_it_is_made_of(compiled: CompiledBook) -> None:
-    flips = flips_of(situation(compiled, bar__close=550_000.0, vwap=600_000.0))
+    flips = flips_of(situation(compiled, bar__close=510_000.0, vwap=600_000.0,
+                               symbol__previous_close=505_000.0))  # fmt: skip
     assert "SIZE_IS_ZERO" in flips.against
     assert {"bar.close", "risk_dollars_per_trade"} & set(named(flips))
 

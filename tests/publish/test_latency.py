@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from mqd.app.report import latency_report
+from mqd.app.watchers import SlowSteps
 from mqd.engine.core import Engine
 from mqd.engine.state import DeskState
 from mqd.ground.errors import SettingsError
@@ -33,12 +34,13 @@ from mqd.model.event import (
     SessionOpened,
     SnapshotTaken,
 )
-from mqd.model.snapshot import HeldPosition, OrderReport
+from mqd.model.snapshot import AccountReport, HeldPosition, OrderReport, SymbolProperties
 from mqd.publish.latency import NO_CLOCK, NO_ORDER, SIMULATED, LatencyReport, OrderTimes, Spread
 from mqd.rules.changes import Changes
 from mqd.rules.compile.book import compile_book
 from mqd.rules.validate import load_rules
 from mqd.runtime.desk import Desk
+from mqd.runtime.replay import replay
 from mqd.store.memory import MemoryJournal
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -66,7 +68,8 @@ class HandDesk:
         self.sent: list[Command] = []
         self.open_ns = OPEN_NS
         self.now_ns = OPEN_NS
-        self.take(DeskStarted(OPEN_NS, book.digest, "practice", "test"))
+        # Without an account, so that no stop rests beside what is measured here.
+        self.take(DeskStarted(OPEN_NS, book.digest, "samples", "test"))
 
     def send(self, command: Command) -> None:
         self.sent.append(command)
@@ -98,7 +101,8 @@ class HandDesk:
         return SnapshotTaken(
             state.now_ns, command.at_ns, None,
             tuple(HeldPosition(each, positions.held(each), Decimal(100)) for each in held),
-            reports, (),
+            reports, (), AccountReport(Decimal(10_000), Decimal(10_000), False),
+            (SymbolProperties("SPY", OPEN_NS, True, True, Decimal("0.001"), Decimal("0.01")),),
         )  # fmt: skip
 
     def open(self, day: int = 0) -> None:
@@ -410,3 +414,44 @@ def test_the_table_has_one_line_for_each_order() -> None:
     ]
     assert [line["submit_to_ack_ms"] for line in lines] == ["10.0", "20.0", "30.0"]
     assert [line["role"] for line in lines] == ["entry", "exit", "entry"]
+
+
+# -- what is too slow -----------------------------------------------------------------------------
+
+
+@pytest.mark.rule("submit_to_ack_p95")
+@pytest.mark.parametrize(("ack_ms", "slow"), [(2_000, []), (2_001, ["submit_to_ack"])])
+def test_an_acknowledgement_is_too_slow_when_it_takes_longer_than_the_rules_say(
+    ack_ms: int, slow: list[str]
+) -> None:
+    desk = HandDesk()
+    desk.acked(desk.entry(), ack_ms * MS)
+    found = spreads(desk)
+    assert found["too_slow"] == slow
+    assert found["most_p95_ms"] == {"submit_to_ack": 2_000, "bar_to_decision": 10_000}
+    assert [step.step for _, step in desk.report().too_slow] == slow
+
+
+@pytest.mark.rule("bar_to_decision_p95")
+@pytest.mark.parametrize(("late_ms", "slow"), [(10_000, []), (10_001, ["bar_to_decision"])])
+def test_decisions_are_too_slow_when_they_come_longer_after_their_bars(
+    late_ms: int, slow: list[str]
+) -> None:
+    desk = HandDesk()
+    desk.open()
+    for minute in range(5):
+        desk.bar(minute, late_ns=late_ms * MS)
+    assert spreads(desk)["too_slow"] == slow
+
+
+@pytest.mark.rule("submit_to_ack_p95", "bar_to_decision_p95")
+def test_what_was_too_slow_is_told_at_the_end_of_the_session() -> None:
+    desk = HandDesk()
+    desk.acked(desk.entry(), 2_500 * MS)
+    desk.close()
+    steps = SlowSteps(load_rules(ROOT / "rules").limits)
+    told: list[str] = []
+    for item in replay(desk.journal):
+        assert not told or item.state.session.is_open is False
+        told += steps(item.event, item.outcome, item.state)
+    assert told == ["too slow: submit_to_ack p95 2,500.0 ms, at most 2,000.0 ms"]

@@ -50,8 +50,8 @@ def _row_of(page: str, piece: str) -> str:
     return rows[0]
 
 
-def _machines(book: RuleBook) -> tuple[MachineRules, MachineRules]:
-    return book.order_machine, book.desk_machine
+def _machines(book: RuleBook) -> tuple[MachineRules, ...]:
+    return book.machines
 
 
 # -- what is on the page ---------------------------------------------------------------------------
@@ -308,7 +308,9 @@ def test_changing_a_number_changes_its_row_and_the_digest(pages, edited: Edited)
 
 
 def test_changing_a_limit_changes_it_wherever_it_is_read(pages, edited: Edited) -> None:
-    changed = edited("limits/desk.yaml", ("value: 10\n", "value: 12\n"))
+    changed = edited(
+        "limits/desk.yaml", ("daily_loss_usd:\n    value: 10\n", "daily_loss_usd:\n    value: 12\n")
+    )
     lines = _changed_lines(
         pages[INVARIANTS], render_pages(changed, read_sources(changed))[INVARIANTS]
     )

@@ -23,6 +23,7 @@ from mqd.publish.rulefiles import read_sources
 from mqd.publish.uses import uses
 from mqd.rules.compile.measures import FUNCTIONS
 from mqd.rules.words.facts import ENTRY_QTY, FACTS
+from mqd.rules.words.reporting import SLOWEST
 
 ROOT = Path(__file__).resolve().parents[2]
 STRATEGY = "strategies/vwap_micro_mean_reversion"
@@ -141,6 +142,9 @@ def test_every_limit_says_who_reads_it(book, pages) -> None:
         anchor = markdown.anchor("limit", limit.name)
         (row,) = [line for line in pages["limits.md"].splitlines() if anchor in line]
         assert markdown.text(limit.because) in row
+        if limit.name in SLOWEST:
+            assert "`mqd report latency`" in row
+            continue
         assert read[f"limits.{limit.name}"]
         for use in read[f"limits.{limit.name}"]:
             assert f"[`{use.rule}`](rules/" in row
@@ -165,7 +169,7 @@ def test_every_word_is_in_the_glossary(book, pages) -> None:
     assert [cell.split("÷ ")[1].strip() for cell in row.split("|")[2:5]] == [
         "usd", "ratio", "shares",
     ]  # fmt: skip
-    for machine in (book.order_machine, book.desk_machine):
+    for machine in book.machines:
         for row in machine.rows:
             assert f"EXECUTION_INVARIANTS.md#{markdown.slug(machine.id, row.id)})" in page
 
@@ -196,6 +200,7 @@ def test_rules_without_assumptions_say_so(book) -> None:
         exit_checks=bare(book.exit_checks),
         order_machine=bare(book.order_machine),
         desk_machine=bare(book.desk_machine),
+        breaker_machine=bare(book.breaker_machine),
         order_watch=bare(book.order_watch),
         position_watch=bare(book.position_watch),
         desk_watch=bare(book.desk_watch),
@@ -238,7 +243,12 @@ def test_a_new_reason_not_to_trade_reaches_its_pages(pages, edited) -> None:
 
 
 def test_a_changed_limit_reaches_its_pages(pages, edited) -> None:
-    new = _again(edited("limits/desk.yaml", ("value: 10\n", "value: 12\n")))
+    new = _again(
+        edited(
+            "limits/desk.yaml",
+            ("daily_loss_usd:\n    value: 10\n", "daily_loss_usd:\n    value: 12\n"),
+        )
+    )
     for name in ("limits.md", "no-trade.md", PAGE, "EXECUTION_INVARIANTS.md"):
         assert "12 USD" in new[name]
         assert name in _changed(pages, new)

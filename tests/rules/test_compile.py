@@ -272,13 +272,21 @@ def every_answer_is_tried(compiled: CompiledStrategy, mask: Any, exits: Any, lot
 
 Facts: dict[str, Any] = {
     "symbol": namedtuple(  # noqa: PYI024  # numba knows these
-        "symbol", "working_orders position_qty unknown_orders external_orders lacks_shares"
+        "symbol",
+        "working_orders position_qty unknown_orders external_orders lacks_shares previous_close",
     ),
     "desk": namedtuple(  # noqa: PYI024  # as above
-        "desk", "state_code profile_code open_positions orders_today is_in_step"
+        "desk",
+        "state_code profile_code open_positions orders_today breaker_code queued_orders is_in_step "
+        "is_restricted",
     ),
     "strategy": namedtuple("strategy", "enabled working_exits"),  # noqa: PYI024  # as above
-    "order": namedtuple("order", "qty price stop_loss since_same_s"),  # noqa: PYI024  # as above
+    "order": namedtuple(  # noqa: PYI024  # as above
+        "order",
+        "qty price stop_loss since_same_s is_form_taken is_fractional is_in_lots symbol_is_told "
+        "symbol_is_tradable symbol_is_fractionable opposite_orders messages buying_power_usd "
+        "equity_usd account_age_s",
+    ),
 }
 
 
@@ -295,14 +303,20 @@ def test_a_set_of_checks_means_the_same_to_numba(folder, name: str) -> None:
     for _ in range(20_000):
         working, unknown, external = (int(chance.integers(2)) for _ in range(3))
         held = float(chance.choice([0.0, 1e-10, 0.5]))
-        symbol = Facts["symbol"](working, held, unknown, external, bool(chance.integers(2)))
-        counts = (int(chance.integers(n)) for n in (5, 5, 3, 42))
-        desk = Facts["desk"](*counts, bool(chance.integers(2)))
+        symbol = Facts["symbol"](working, held, unknown, external, bool(chance.integers(2)),
+                                 float(chance.choice([0.0, 450.0, 475.0])))  # fmt: skip
+        counts = (int(chance.integers(n)) for n in (5, 5, 3, 42, 3, 12))
+        desk = Facts["desk"](*counts, bool(chance.integers(2)), bool(chance.integers(2)))
         price = float(chance.choice([1.0, 450.0, 500.0, 1e299]))
         stop = float(chance.choice([math.nan, math.inf, price, price - 1e-6, price - 1.0]))
         qty = float(chance.choice([0.0, -1.0, 1e-10, 2.0, 1000.0, 1000.001, 1e200]))
         since_same = float(chance.choice([0.0, 29.9, 30.0, 1e6, math.inf]))
-        order = Facts["order"](qty, price, stop, since_same)
+        yes_or_no = (bool(chance.integers(2)) for _ in range(6))
+        opposite, messages = int(chance.integers(2)), int(chance.choice([0, 19, 20]))
+        money = (float(chance.choice([math.nan, 0.0, 1_000.0, 1e300])) for _ in range(2))
+        age = float(chance.choice([0.0, 600.0, 601.0, math.inf]))
+        told = (*yes_or_no, opposite, messages, *money, age)
+        order = Facts["order"](qty, price, stop, since_same, *told)
         strategy = Facts["strategy"](bool(chance.integers(2)), int(chance.integers(2)))
         mask = checks.evaluate(None, symbol, None, desk, strategy, order)
         assert fast(None, symbol, None, desk, strategy, order) == mask, (symbol, desk, order)
@@ -541,6 +555,7 @@ def test_the_source_holds_names_and_numbers_of_ours_only(folder) -> None:
     words = {fact.argument for fact in FACTS.values()}
     words |= {f"known_{word}" for word in words}
     words |= {part for fact in FACTS.values() for part in fact.source.split(".")}
+    words |= {part for fact in FACTS.values() for part in re.findall(r"\w+", fact.known or "")}
     for source in sources:
         for token in tokenize.generate_tokens(io.StringIO(source).readline):
             assert token.type != tokenize.STRING

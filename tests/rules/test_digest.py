@@ -167,7 +167,7 @@ def count_of(node: Node) -> int:
         (STRATEGY, "bar.close >= vwap\n", "bar.close > vwap\n"),
         (STRATEGY, "because: Nothing is held overnight.", "because: Nothing is held over night."),
         (STRATEGY, "status: paper", "status: shadow"),
-        (LIMITS, "value: 10\n", "value: 11\n"),
+        (LIMITS, "daily_loss_usd:\n    value: 10", "daily_loss_usd:\n    value: 11"),
         (ORDERS, "because: A day order ends with the day.", "because: It ends."),
         (LOSS, "rest_of_session", "while_true"),
         (LOSS, "on_unknown: block\n", ""),

@@ -302,6 +302,9 @@ GOLDEN = {
         "practice, paper or live.",
     "DESK_NOT_ACTIVE": "The desk is not ACTIVE.",
     "NOT_IN_STEP": "The desk is not in step with the broker.",
+    "BREAKER_NOT_CLOSED": "The breaker is not CLOSED.",
+    "TOO_MANY_QUEUED":
+        "The orders without an answer are more than 10 (`limits.most_queued_orders`).",
     "STRATEGY_NOT_ENABLED": "The strategy is not enabled.",
     "ORDER_WORKING": "The symbol's working orders are more than 0.",
     "OUTCOME_UNKNOWN": "The symbol's orders of unknown outcome are more than 0.",
@@ -317,6 +320,35 @@ GOLDEN = {
     "NOTIONAL_ABOVE_LIMIT":
         "The order's shares times the order's price is above 1,000 USD "
         "(`limits.max_order_notional_usd`).",
+    "FORM_NOT_TAKEN": "The broker takes no orders of this form.",
+    "PRICE_TOO_FAR":
+        "The size of (the order's price minus the close before) is above 5 % "
+        "(`limits.price_collar`) of the close before.",
+    "SYMBOL_NOT_TRADABLE":
+        "The profile is practice, paper or live, and the broker does not trade the symbol.",
+    "NOT_FRACTIONABLE":
+        "The profile is practice, paper or live, and the order is for parts of a share, and the "
+        "broker trades whole shares only.",
+    "QTY_NOT_IN_LOTS":
+        "The profile is practice, paper or live, and the order is not for whole lots.",
+    "ACCOUNT_UNKNOWN":
+        "The profile is practice, paper or live, and the age of the account's word is more than "
+        "10 minutes (`limits.longest_account_age`).",
+    "ACCOUNT_RESTRICTED":
+        "The profile is practice, paper or live, and the account may not trade.",
+    "NO_BUYING_POWER":
+        "The profile is practice, paper or live, and the order's shares times the order's price "
+        "is above the buying power minus 5 % (`limits.buying_power_reserve`) of the account's "
+        "equity.",
+    "WASH_TRADE_RISK": "The working orders of the other side are more than 0.",
+    "MESSAGE_RATE":
+        "The desk's orders and cancels of the last minute are 20 (`limits.max_messages`) or more.",
+    "ORDER_REFUSED":
+        "The orders refused since the last snapshot are more than 0, and the profile is "
+        "practice, paper or live, and the breaker is CLOSED, and the desk does not wait for a "
+        "snapshot, and the time since the last snapshot was asked for is 5 seconds "
+        "(`limits.compare_again_after`) or more.",
+    "ACCOUNT_MAY_NOT_TRADE": "The account may not trade.",
     "STOP_LOSS_MISSING": "The planned stop is not known.",
     "STOP_LOSS_NOT_BELOW_PRICE":
         "The planned stop is known, and is at or above the order's price.",
@@ -329,8 +361,8 @@ GOLDEN = {
         "The order's role is entry, and the order is not PENDING_CANCEL, and the desk is "
         "HALTED, FLATTENING or FROZEN.",
     "EXIT_TOO_LARGE":
-        "The order's role is exit, and the order is not PENDING_CANCEL, and the shares of the "
-        "exit beyond what is held are more than 0.",
+        "The order's role is exit or protective, and the order is not PENDING_CANCEL, and the"
+        " shares of the exit or stop beyond what is held are more than 0.",
     "CANCEL_NOT_TAKEN":
         "The order is PENDING_CANCEL, and the broker provably did not take the request, and the"
         " silence about the order is 2 seconds (`limits.send_again_after`) or more, and the "
@@ -338,29 +370,62 @@ GOLDEN = {
     "CANCEL_REFUSED":
         "The order is PENDING_CANCEL, and the broker provably did not take the request, and the"
         " times it was asked back are 5 (`limits.most_sends`) or more.",
+    "STOP_STILL_THERE":
+        "The order's role is protective, and the order is PENDING_CANCEL, and the broker provably "
+        "did not take the request, and the silence about the order is 10 seconds "
+        "(`limits.cancel_patience`) or more.",
     "ENTRY_NOT_TAKEN":
         "The order's role is entry, and the order is PENDING, and the broker provably did not "
-        "take the request, and the desk is ACTIVE, and the desk is in step with the broker, and "
-        "the order's strategy is switched on, and the silence about the order is 2 seconds "
-        "(`limits.send_again_after`) or more, and the times the order was sent are fewer than "
-        "5 (`limits.most_sends`).",
+        "take the request, and the desk is ACTIVE, and the desk is in step with the broker, and"
+        " the breaker is CLOSED, and the order's strategy is switched on, and no protection "
+        "stops entries, and the silence about the order is 2 seconds "
+        "(`limits.send_again_after`) or more, and the times the order was sent are fewer than 5"
+        " (`limits.most_sends`).",
+    "STOP_TOO_SMALL":
+        "The order's role is protective, and the order is not PENDING_CANCEL, and the shares "
+        "held beyond those of the stop are more than 0, and the desk is not FROZEN.",
+    "EXIT_WAITED_FOR_STOP":
+        "The order's role is exit, and the order is PENDING, and the times the order was sent "
+        "are 0, and the stops that it waits for are 0, and the session is open, and the broker "
+        "holds no fewer shares than the desk, and the desk is not FROZEN.",
+    "BELOW_ITS_STOP":
+        "The position's stop attempts are more than 0, and the position's working stops are "
+        "0, and the position's working exits are 0, and the position's exit attempts are 0, "
+        "and the session is open, and the position was opened by this desk, and the desk is "
+        "not FROZEN, and the last price is at or below the price of its last stop.",
+    "PROTECTIVE_STOP":
+        "The profile is practice, paper or live, and the broker takes a stop order of so many "
+        "shares, and the session is open, and the desk has been compared with the broker since "
+        "its start, and the broker holds no fewer shares than the desk, and the desk is not "
+        "FLATTENING or FROZEN, and the position was opened by this desk, and the position's "
+        "shares are more than 0, and the distance to the planned stop is known, and the "
+        "position's working stops are 0, and the position's working entries are 0, and the "
+        "position's working exits are 0, and (the position's exit attempts are 0, or are 3 "
+        "(`limits.most_exit_attempts`) or more), and the position's stop attempts are fewer "
+        "than 3 (`limits.most_stop_attempts`), and (the position's stop attempts are 0, or the "
+        "time since its last stop ended is 5 seconds (`limits.stop_again_after`) or more).",
+    "STOP_ATTEMPTS_SPENT":
+        "The position's stop attempts are 3 (`limits.most_stop_attempts`) or more, and the "
+        "position's working stops are 0, and the position's working exits are 0.",
+    "EXIT_OR_STOP":
+        "The exits that were sent while a stop of the position works are 0.",
     "EXIT_NOT_TAKEN":
-        "The order's role is exit, and the order is PENDING, and the broker provably did not "
-        "take the request, and the desk is not FROZEN, and the silence about the order is 2 "
-        "seconds (`limits.send_again_after`) or more, and the times the order was sent are "
-        "fewer than 5 (`limits.most_sends`).",
+        "The order's role is exit or protective, and the order is PENDING, and the broker "
+        "provably did not take the request, and the desk is not FROZEN, and the silence about"
+        " the order is 2 seconds (`limits.send_again_after`) or more, and the times the order"
+        " was sent are fewer than 5 (`limits.most_sends`).",
     "EXIT_UNPROVED":
-        "The order's role is exit, and the order is UNKNOWN, and the desk is not FROZEN, and "
-        "the silence about the order is 2 seconds (`limits.send_again_after`) or more, and the"
-        " times the order was sent are fewer than 5 (`limits.most_sends`).",
+        "The order's role is exit or protective, and the order is UNKNOWN, and the desk is "
+        "not FROZEN, and the silence about the order is 2 seconds (`limits.send_again_after`)"
+        " or more, and the times the order was sent are fewer than 5 (`limits.most_sends`).",
     "STILL_UNKNOWN":
         "The order is UNKNOWN, and the silence about the order is 10 seconds "
         "(`limits.settle_window`) or more, and the order's look-ups are fewer than 5 "
         "(`limits.most_look_ups`).",
     "UNCONFIRMED":
-        "The order is PENDING, and the silence about the order is 10 seconds "
-        "(`limits.settle_window`) or more, and the order's look-ups are fewer than 5 "
-        "(`limits.most_look_ups`).",
+        "The order is PENDING, and the times the order was sent are more than 0, and the "
+        "silence about the order is 10 seconds (`limits.settle_window`) or more, and the "
+        "order's look-ups are fewer than 5 (`limits.most_look_ups`).",
     "CANCEL_UNANSWERED":
         "The order is PENDING_CANCEL, and the silence about the order is 10 seconds "
         "(`limits.cancel_patience`) or more, and the order's look-ups are fewer than 5 "
@@ -370,8 +435,9 @@ GOLDEN = {
         "The order's role is entry, and the order is SUBMITTED or PARTIALLY_FILLED, and the "
         "order's age is 10 minutes (`limits.entry_ttl`) or more.",
     "EXIT_TOO_OLD":
-        "The order's role is exit, and the order is SUBMITTED or PARTIALLY_FILLED, and the "
-        "order's age is 2 minutes (`limits.exit_ttl`) or more, and the desk is not FROZEN.",
+        "The order's role is exit, and the order is SUBMITTED or PARTIALLY_FILLED, and the time"
+        " since it was sent is 2 minutes (`limits.exit_ttl`) or more, and the desk is not "
+        "FROZEN.",
     "CLOSE_ORDERED":
         "The desk is FLATTENING, and the session is open, and the position was opened by this "
         "desk, and the position's working exits are 0, and (the position's exit attempts are "
@@ -387,15 +453,27 @@ GOLDEN = {
         "position's working exits are 0.",
     "NOT_WATCHED":
         "The session is open, and the position was opened by this desk, and the time since its"
-        " exits were looked at is 3 minutes (`limits.longest_unwatched`) or more.",
+        " exits were looked at is 4 minutes (`limits.longest_unwatched`) or more.",
     "SNAPSHOT_DUE":
         "A comparison with the broker is due, and the desk does not wait for a snapshot.",
     "SNAPSHOT_UNANSWERED":
         "The desk waits for a snapshot, and the time since the last snapshot was asked for is "
         "30 seconds (`limits.snapshot_patience`) or more.",
+    "BREAKER_PROBE":
+        "The breaker is HALF_OPEN, and the desk does not wait for a snapshot, and the time since "
+        "the last snapshot was asked for is 5 seconds (`limits.compare_again_after`) or more.",
+    "BR-01":
+        "The time that the request took is more than 5 seconds (`limits.breaker_latency`).",
+    "BR-02":
+        "The time that the request took is more than 5 seconds (`limits.breaker_latency`), or "
+        "the failures of its kind in a row are 5 (`limits.breaker_errors`) or more.",
+    "BR-03":
+        "The time since the breaker moved is 1 minute (`limits.breaker_rest`) or more.",
+    "BR-04":
+        "The time that the request took is more than 5 seconds (`limits.breaker_latency`).",
     "OUT_OF_STEP":
-        "The desk is not in step with the broker, and the desk does not wait for a snapshot, "
-        "and the time since the last snapshot was asked for is 5 seconds "
+        "The desk is not in step with the broker, and the breaker is CLOSED, and the desk does "
+        "not wait for a snapshot, and the time since the last snapshot was asked for is 5 seconds "
         "(`limits.compare_again_after`) or more.",
     "SNAPSHOT_TIMER":
         "The session is open, and the profile is not backtest, and the desk does not wait for "
@@ -424,12 +502,15 @@ GOLDEN = {
     "POSITION_IS_ITS_EXECUTIONS":
         "The largest gap between a position and its executions is 0 shares.",
     "PNL_IS_ITS_EXECUTIONS": "The gap between the booked P&L and the executions is 0 USD.",
-    "EXITS_WITHIN_POSITION": "The shares that working exits may sell beyond what is held are 0.",
+    "EXITS_WITHIN_POSITION":
+        "The shares that working exits and stops may sell beyond what is held are 0.",
     "POSITION_LOOKED_AFTER": "The positions that nothing looks after are 0.",
     "daily_loss_limit":
         "The desk's P&L of the session is at or below minus 10 USD (`limits.daily_loss_usd`).",
     "time_window": "The exchange time is outside 10:00-11:30 (`limits.entry_window`).",
     "OL-02": "The shares filled are at least the order's shares.",
+    "OL-11": "The time since it was sent is 10 seconds (`limits.settle_window`) or more.",
+    "OL-09": "The time since it was sent is 10 seconds (`limits.settle_window`) or more.",
     "OL-10": "The shares filled are at least the order's shares.",
     "qty": "the smaller of 1.50 USD (`risk_dollars_per_trade`) divided by 0.3 % (`stop_loss_pct`) "
         "of the close, and 500 USD (`max_notional_usd`) divided by the close",
@@ -451,7 +532,9 @@ def test_every_shipped_condition_reads_well() -> None:
     always = (rule for rules in book.invariants for rule in rules.always)
     said |= {rule.code: desk.sentence(rule.when) for rule in (*compared, *always)}
     said |= {item.id: desk.sentence(item.trips_when.when) for item in book.protections}
-    guarded = [row for row in (*book.order_machine.rows, *book.desk_machine.rows) if row.when]
+    guarded = [
+        row for row in (row for machine in book.machines for row in machine.rows) if row.when
+    ]
     said |= {row.id: desk.sentence(row.when) for row in guarded if row.when}
     said["qty"] = own.number(strategy.entry.qty.value)
     said["stop_loss"] = own.number(strategy.entry.stop_loss)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from mqd.engine.core import Engine
 from mqd.ground.canonical import digest, encode
 from mqd.ground.errors import JournalError
 from mqd.rules.book import Condition, RuleBook
@@ -22,7 +23,7 @@ from mqd.rules.validate import load_rules, rules_from_text
 
 ROOT = Path(__file__).parents[2]
 JOURNAL = ROOT / "tests" / "store" / "journals" / "version_1.jsonl"
-BROKER = ("news", "answers", "requests")
+BROKER = ("news", "answers", "forms", "requests")
 BUTTONS = ("reduce_ordered", "halt_ordered", "flatten_ordered", "resume_ordered")
 NEWS = ("not_taken", "cancel_refused")
 
@@ -89,13 +90,16 @@ def test_nothing_that_the_old_text_says_changes(text) -> None:
         if key[0] == "machine":
             rows = said.pop("otherwise")
             assert now.pop("otherwise")[: len(rows)] == rows
+        if key[0] == "checks":
+            assert now.pop("sends")
         assert now == said, key
-        assert [one for one, _ in plain(after[key]) if one != "otherwise"] == [
+        assert [one for one, _ in plain(after[key]) if one not in {"otherwise", "sends"}] == [
             one for one, _ in plain(tree) if one != "otherwise"
         ]  # fmt: skip
     assert set(after) - set(before) == {
         ("watch", "order"), ("watch", "position"), ("watch", "desk"),
         ("reconciliation", "broker"), ("invariants", "orders"), ("broker", "alpaca"),
+        ("machine", "breaker"),
     }  # fmt: skip
 
 
@@ -138,17 +142,24 @@ def added(book: RuleBook) -> list[str]:
     broker = book.broker_words
     told += [each.because for each in (*broker.statuses, *broker.news)]
     told += [each.because for each in broker.answers]
+    told += [each.because for each in broker.forms]
+    told += [book.sends.entry.because, book.sends.exit.because]
     told += [each.because for each in broker.request_limits]
+    told += [each.because for each in book.breaker_machine.rows]
     return told + [each.because for each in rows]
 
 
 def test_every_sentence_that_was_added_says_so(book) -> None:
     broker = book.broker_words
-    of_broker = (broker.statuses, broker.news, broker.answers, broker.request_limits)
-    assert len(added(book)) == 3 + 2 + 1 + 2 + len(book.reconciliation.differences) + sum(
+    of_broker = (
+        broker.statuses, broker.news, broker.answers, broker.forms, broker.request_limits
+    )  # fmt: skip
+    assert len(added(book)) == 3 + 2 + 1 + 2 + 1 + 2 + len(book.reconciliation.differences) + sum(
         map(len, of_broker)
     )
-    assert not [each for each in added(book) if not each.startswith(("Form 1 ", "Form 2 "))]
+    assert not [
+        each for each in added(book) if not each.startswith(("Form 1 ", "Form 2 ", "Form 3 "))
+    ]
 
 
 def test_a_book_made_whole_runs(book) -> None:
@@ -181,6 +192,8 @@ def form_2() -> dict[str, Any]:
     (broker,) = [part[2] for part in body["documents"] if part[0] == "broker"]
     for section in BROKER:
         del broker[section]
+    (checks,) = [part[2] for part in body["documents"] if part[0] == "checks"]
+    del checks["sends"]
     return {**body, "format": 2}
 
 
@@ -212,6 +225,34 @@ def test_a_text_of_form_2_lacks_nothing_else(form_2) -> None:
         parts = [part for part in form_2["documents"] if part[0] != missing]
         with pytest.raises(JournalError):
             rules_from_text(encode({**form_2, "documents": parts}))
+
+
+def test_the_breaker_of_a_text_of_form_3_never_opens() -> None:
+    body = json.loads(load_rules(ROOT / "rules").canonical)
+    body["documents"] = [part for part in body["documents"] if part[1] != "breaker"]
+    for part in body["documents"]:
+        if part[0] == "broker":
+            del part[2]["forms"], part[2]["requests"]["symbols_every"]
+        if part[0] == "checks":
+            del part[2]["sends"]
+            del part[2]["entries"]["ordered"][_place(part[2]["entries"], "BREAKER_NOT_CLOSED")]
+        if part[:2] == ["watch", "desk"]:
+            del part[2]["rows"]["ordered"][_place(part[2]["rows"], "BREAKER_PROBE")]
+        if part[:2] == ["watch", "order"]:
+            row = part[2]["rows"]["ordered"][_place(part[2]["rows"], "ENTRY_NOT_TAKEN")][1]
+            row["when"] = row["when"].replace(" and broker.breaker == CLOSED", "")
+    book = rules_from_text(encode({**body, "format": 3}))
+    assert [state.name for state in book.breaker_machine.states] == ["CLOSED"]
+    engine = Engine.of(compile_book(book))
+    assert not engine.breaker_waits
+    for event in engine.breaker.rules.events:
+        assert engine.breaker.fire("CLOSED", event).state == "CLOSED"
+    with pytest.raises(JournalError):
+        rules_from_text(encode({**body, "format": FORMAT}))
+
+
+def _place(ordered: dict[str, Any], code: str) -> int:
+    return [name for name, _ in ordered["ordered"]].index(code)
 
 
 def test_a_machine_without_other_pairs_gets_the_rows_too(text) -> None:

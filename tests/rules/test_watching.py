@@ -48,15 +48,20 @@ def first(
     subject: object,
     state: str = "ACTIVE",
     is_open: bool = True,
+    lacks_shares: bool = False,
     **desk: Any,
 ) -> str | None:
     """The row that acts and what it does, as `CODE act`; None where nothing is true."""
     states = [each.name for each in book.rules.desk_machine.states]
-    usual = {"is_in_step": True, "profile_code": PROFILES.index("paper")}
+    usual = {
+        "is_in_step": True, "profile_code": PROFILES.index("paper"), "breaker_code": 0,
+        "refused_orders": 0, "is_restricted": False, "has_compared": True,
+    }  # fmt: skip
     facts = SimpleNamespace(state_code=states.index(state), **{**usual, **desk})
     session = SimpleNamespace(is_open=is_open)
     rules: CompiledSet = getattr(book, f"{watch}_watch")
-    mask = rules.evaluate(None, None, session, facts, None, None, subject)
+    symbol = SimpleNamespace(lacks_shares=lacks_shares)
+    mask = rules.evaluate(None, symbol, session, facts, None, subject, subject)
     true = rules.true_codes(mask)
     if not true:
         return None
@@ -70,7 +75,8 @@ def order(book: CompiledBook, role: str, state: str, **facts: Any) -> SimpleName
     states = [each.name for each in book.rules.order_machine.states]
     usual = {
         "age_s": 1.0, "silence_s": 0.0, "look_ups": 0, "times_sent": 1, "was_taken": True,
-        "times_asked_back": 0, "excess": 0.0, "is_enabled": True,
+        "times_asked_back": 0, "excess": 0.0, "shortfall": 0.0, "stops": 0, "is_enabled": True,
+        "since_sent_s": 0.0, "is_protected": False,
     }  # fmt: skip
     return SimpleNamespace(
         role_code=ROLES.index(role), state_code=states.index(state), **{**usual, **facts}
@@ -89,9 +95,10 @@ def order(book: CompiledBook, role: str, state: str, **facts: Any) -> SimpleName
         ("external", "SUBMITTED", {"age_s": 9e5}, "FLATTENING", None),
         ("entry", "SUBMITTED", {"age_s": 599.9}, "ACTIVE", None),
         ("entry", "SUBMITTED", {"age_s": 600.0}, "ACTIVE", "ENTRY_TOO_OLD ask_back"),
-        ("exit", "PARTIALLY_FILLED", {"age_s": 120.0}, "HALTED", "EXIT_TOO_OLD ask_back"),
-        ("exit", "PARTIALLY_FILLED", {"age_s": 120.0}, "FROZEN", None),
-        ("exit", "PENDING_CANCEL", {"age_s": 120.0}, "ACTIVE", None),
+        ("exit", "PARTIALLY_FILLED", {"since_sent_s": 120.0}, "HALTED", "EXIT_TOO_OLD ask_back"),
+        ("exit", "PARTIALLY_FILLED", {"since_sent_s": 119.9, "age_s": 9e3}, "ACTIVE", None),
+        ("exit", "PARTIALLY_FILLED", {"since_sent_s": 120.0}, "FROZEN", None),
+        ("exit", "PENDING_CANCEL", {"since_sent_s": 120.0}, "ACTIVE", None),
         ("exit", "SUBMITTED", {"excess": 0.1}, "HALTED", "EXIT_TOO_LARGE ask_back"),
         ("exit", "SUBMITTED", {"excess": 0.1}, "FROZEN", "EXIT_TOO_LARGE ask_back"),
     ],
@@ -109,6 +116,14 @@ REFUSED = {"was_taken": False, "silence_s": 2.0}
         ("entry", "PENDING", REFUSED, "ACTIVE", "ENTRY_NOT_TAKEN send_again"),
         ("entry", "PENDING", REFUSED, "REDUCING", None),
         ("entry", "PENDING", {**REFUSED, "is_enabled": False}, "ACTIVE", None),
+        ("entry", "PENDING", {**REFUSED, "is_protected": True}, "ACTIVE", None),
+        (
+            "exit",
+            "PENDING",
+            {**REFUSED, "is_protected": True},
+            "ACTIVE",
+            "EXIT_NOT_TAKEN send_again",
+        ),
         ("entry", "PENDING", {**REFUSED, "silence_s": 1.9}, "ACTIVE", None),
         ("entry", "PENDING", {**REFUSED, "times_sent": 5}, "ACTIVE", None),
         ("entry", "PENDING", {"silence_s": 2.0}, "ACTIVE", None),
@@ -165,10 +180,17 @@ def test_what_is_looked_up_and_when_a_person_is_told(book, state, facts, acts) -
 
 def held(**facts: Any) -> SimpleNamespace:
     usual = {
-        "qty": 1.0, "working_exits": 0, "exit_attempts": 0, "since_exit_s": 0.0,
+        "qty": 1.0, "entry_price": 100.0, "planned_distance": 0.3, "takes_stop": True,
+        "working_entries": 0, "working_exits": 0, "exit_attempts": 0, "since_exit_s": 0.0,
+        "working_stops": 1, "stop_attempts": 0, "since_stop_s": 0.0, "has_stop_ended": False,
+        "stop_price": 99.1, "last_price": 100.0,
         "unwatched_s": 0.0, "is_managed": True, "is_external": False,
     }  # fmt: skip
     return SimpleNamespace(**{**usual, **facts})
+
+
+NO_STOP = {"working_stops": 0, "stop_attempts": 1, "has_stop_ended": True}
+"""The broker would not hold the stop."""
 
 
 @pytest.mark.parametrize(
@@ -191,14 +213,46 @@ def held(**facts: Any) -> SimpleNamespace:
         ({"exit_attempts": 1, "since_exit_s": 5.0}, "ACTIVE", False, None),
         ({"exit_attempts": 2, "since_exit_s": 5.0, "working_exits": 1}, "ACTIVE", True, None),
         ({"exit_attempts": 3, "since_exit_s": 5.0}, "ACTIVE", True, "EXIT_ATTEMPTS_SPENT page"),
-        ({"unwatched_s": 179.9}, "ACTIVE", True, None),
-        ({"unwatched_s": 180.0}, "ACTIVE", True, "NOT_WATCHED page"),
-        ({"unwatched_s": 180.0}, "ACTIVE", False, None),
-        ({"unwatched_s": 180.0, "is_external": True}, "ACTIVE", True, None),
+        ({"unwatched_s": 239.9}, "ACTIVE", True, None),
+        ({"unwatched_s": 240.0}, "ACTIVE", True, "NOT_WATCHED page"),
+        ({"unwatched_s": 240.0}, "ACTIVE", False, None),
+        ({"unwatched_s": 240.0, "is_external": True}, "ACTIVE", True, None),
+        ({"working_stops": 0}, "ACTIVE", True, "PROTECTIVE_STOP protect"),
+        ({"working_stops": 0}, "HALTED", True, "PROTECTIVE_STOP protect"),
+        ({"working_stops": 0}, "FROZEN", True, None),
+        ({"working_stops": 0}, "ACTIVE", False, None),
+        ({"working_stops": 0, "takes_stop": False}, "ACTIVE", True, None),
+        ({"working_stops": 0, "working_entries": 1}, "ACTIVE", True, None),
+        ({"working_stops": 0, "working_exits": 1}, "ACTIVE", True, None),
+        ({"working_stops": 0, "planned_distance": float("nan")}, "ACTIVE", True, None),
+        ({"working_stops": 0, "is_external": True}, "ACTIVE", True, None),
+        ({**NO_STOP, "since_stop_s": 4.9}, "ACTIVE", True, None),
+        ({**NO_STOP, "since_stop_s": 5.0}, "ACTIVE", True, "PROTECTIVE_STOP protect"),
+        ({**NO_STOP, "stop_attempts": 3}, "ACTIVE", True, "STOP_ATTEMPTS_SPENT page"),
+        ({**NO_STOP, "last_price": 99.1}, "ACTIVE", True, "BELOW_ITS_STOP close"),
+        ({**NO_STOP, "last_price": 99.11}, "ACTIVE", True, None),
+        ({**NO_STOP, "last_price": 99.1}, "FROZEN", True, None),
     ],
 )
 def test_how_a_position_is_looked_after(book, facts, state, is_open, acts) -> None:
     assert first(book, "position", held(**facts), state, is_open) == acts
+
+
+def test_a_stop_is_made_of_shares_that_the_broker_has(book) -> None:
+    bare = held(working_stops=0)
+    assert first(book, "position", bare, has_compared=False) is None
+    assert first(book, "position", bare, lacks_shares=True) is None
+    assert first(book, "position", bare, is_in_step=False) == "PROTECTIVE_STOP protect"
+
+
+@pytest.mark.rule("EXIT_WAITED_FOR_STOP")
+def test_an_exit_that_waited_leaves_when_its_stop_has_ended(book) -> None:
+    waits = {"times_sent": 0, "silence_s": 1.0}
+    leaves = "EXIT_WAITED_FOR_STOP send_again"
+    assert first(book, "order", order(book, "exit", "PENDING", **waits)) == leaves
+    assert first(book, "order", order(book, "exit", "PENDING", **waits, stops=1)) is None
+    lacking = order(book, "exit", "PENDING", **waits)
+    assert first(book, "order", lacking, lacks_shares=True) is None
 
 
 # -- the desk -----------------------------------------------------------------------------------
@@ -206,6 +260,7 @@ def test_how_a_position_is_looked_after(book, facts, state, is_open, acts) -> No
 ASKED = {
     "snapshot_asked": True, "since_snapshot_s": 0.0, "is_in_step": True, "snapshot_is_due": False,
     "is_waiting_for_snapshot": False, "open_positions": 0, "working_orders": 0,
+    "refused_orders": 0, "is_restricted": False,
 }  # fmt: skip
 
 
@@ -221,6 +276,13 @@ ASKED = {
         ({"is_in_step": False, "since_snapshot_s": 4.9}, True, None),
         ({"is_in_step": False, "since_snapshot_s": 5.0}, True, "OUT_OF_STEP take_snapshot"),
         ({"is_in_step": False, "since_snapshot_s": 1e9, "snapshot_asked": False}, True, None),
+        ({"refused_orders": 1, "since_snapshot_s": 4.9}, True, None),
+        ({"refused_orders": 1, "since_snapshot_s": 5.0}, False, "ORDER_REFUSED take_snapshot"),
+        ({"refused_orders": 1, "since_snapshot_s": 5.0, "breaker_code": 1}, True, None),
+        ({"refused_orders": 9, "since_snapshot_s": 5.0, "is_waiting_for_snapshot": True}, True,
+         None),
+        ({"is_restricted": True}, False, "ACCOUNT_MAY_NOT_TRADE page"),
+        ({"is_restricted": None}, True, None),
         ({"since_snapshot_s": 299.9}, True, None),
         ({"since_snapshot_s": 300.0}, True, "SNAPSHOT_TIMER take_snapshot"),
         ({"since_snapshot_s": 300.0}, False, None),
@@ -283,8 +345,11 @@ def test_an_entry_is_not_sent_again_while_the_desk_and_the_broker_may_not_agree(
     entry = order(book, "entry", "PENDING", **REFUSED)
     assert first(book, "order", entry) == "ENTRY_NOT_TAKEN send_again"
     assert first(book, "order", entry, is_in_step=False) is None
+    assert first(book, "order", entry, breaker_code=1) is None
+    assert first(book, "order", entry, breaker_code=2) is None
     leaving = order(book, "exit", "PENDING", **REFUSED)
     assert first(book, "order", leaving, is_in_step=False) == "EXIT_NOT_TAKEN send_again"
+    assert first(book, "order", leaving, breaker_code=1) == "EXIT_NOT_TAKEN send_again"
 
 
 @pytest.mark.parametrize(
@@ -322,7 +387,7 @@ def test_the_unknown_is_not_tolerated_and_it_refuses(folder) -> None:
 SOUND = {
     "position_gap": 0.0, "fill_gap": 0.0, "cash_gap": 0.0, "wrong_working": 0, "exit_excess": 0.0,
     "entries_on_one_symbol": 1, "entries_while_stopped": 0, "positions_without_exit": 0,
-    "commands_unrecorded": 0,
+    "commands_unrecorded": 0, "exits_beside_stops": 0,
 }  # fmt: skip
 
 

@@ -204,7 +204,9 @@ def check(day: Day, desks, runtime) -> None:
     # Every order is where the broker has it, and no more or less is filled of it.
     for order_id, order in state.orders.items():
         booked = books.orders.get(order_id)
-        assert order.state == ("NOT_SENT" if booked is None else STATES[booked.status]), order
+        # What was asked back and is not there was taken back, for all that the desk can know.
+        gone = "CANCELLED" if order.times_asked_back else "NOT_SENT"
+        assert order.state == (gone if booked is None else STATES[booked.status]), order
         assert order.filled_qty == (0 if booked is None else booked.filled_qty)
     assert books.orders.keys() <= state.orders.keys()
     # The books are the broker's.

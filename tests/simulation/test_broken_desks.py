@@ -24,6 +24,8 @@ from mqd.engine.ledger import Ledger
 from mqd.engine.state import DeskState
 from mqd.model.command import SubmitOrder
 from mqd.model.event import ExecutionBusted, SnapshotFailed, SnapshotTaken
+from mqd.model.order import Order
+from mqd.model.snapshot import OrderReport
 
 SEED = 11
 MOST_DAYS = 200
@@ -78,13 +80,23 @@ def sends_other_shares_under_the_old_id(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(mqd.engine.watch, "submit_again", doubled)
 
 
+def _as_it_is(order: Order) -> OrderReport:
+    """The order as the broker would tell it, had it the same in its books."""
+    return OrderReport(
+        order.client_order_id, order.broker_order_id or "", order.symbol, order.side, order.qty,
+        order.filled_qty, order.reference_price, "new", order.stop_price,
+    )  # fmt: skip
+
+
 def takes_a_failed_snapshot_for_an_empty_account(patch: pytest.MonkeyPatch) -> None:
     on_broker_event = mqd.engine.news.on_broker_event
 
     def trusting(engine: Engine, state: DeskState, event: Any, step: Any) -> None:
         if isinstance(event, SnapshotFailed):
             asked_ns = state.desk.snapshot_asked_ns
-            empty = SnapshotTaken(event.at_ns, asked_ns, None, (), (), ())
+            state.adopts_next = True  # at once: the rules would look three times
+            orders = tuple(_as_it_is(state.orders[order_id]) for order_id in state.working)
+            empty = SnapshotTaken(event.at_ns, asked_ns, None, (), orders, ())
             mqd.engine.reconcile.on_snapshot(engine, state, empty, step)
         else:
             on_broker_event(engine, state, event, step)

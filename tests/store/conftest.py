@@ -31,7 +31,13 @@ from mqd.model.decision import (
 )
 from mqd.model.order import OrderStateChangedEvent
 from mqd.model.position import Trade
-from mqd.model.snapshot import HeldPosition, OrderReport, ReportedExecution
+from mqd.model.snapshot import (
+    AccountReport,
+    HeldPosition,
+    OrderReport,
+    ReportedExecution,
+    SymbolProperties,
+)
 from mqd.ports.journal import Journal
 from mqd.store.journal import MemoryJournal, SqlJournal, open_journal
 
@@ -110,10 +116,21 @@ EVERY_EVENT: tuple[events.Event, ...] = (
         ),
     ),
     events.SnapshotTaken(AT, AT - 1, None, (), (), ()),
+    events.SnapshotTaken(
+        AT,
+        AT - 1,
+        Decimal(1),
+        (),
+        (),
+        (),
+        AccountReport(Decimal("0.10"), None, True),
+        (SymbolProperties("SPY", AT, True, False, Decimal(1), Decimal("0.01")),),
+    ),
     events.SnapshotFailed(AT, "no answer"),
     events.StreamLost(AT, "trade_updates"),
     events.StreamRestored(AT, "trade_updates"),
     events.BrokerLockedOut(AT, "the key was revoked"),
+    events.RequestAnswered(AT, "submit", events.UNPROVED, 5_000),
     events.FrameReceived(AT, "trade_updates", '{"data": "½ “\n” \x00"}'),
     events.UnreadableReceived(AT, "answer", "`qty` is no number", '{"qty": "NaN"}'),
     events.ClockTicked(AT),

@@ -18,10 +18,11 @@ from mqd.store.rows import ROW_VERSION
 from mqd.store.verify import verify
 
 ROOT = Path(__file__).parents[2]
-ROWS = {2: 269, 3: 263}
+ROWS = {2: 269, 3: 263, 4: 263}
 HEADS = {
     2: "809415994a35c76313022de78941881e528f967924a7a571faefd38cc3e6f404",
     3: "3f261c1d907262414f3587273108040868a52ac74b0d1fc31334762df3f7e002",
+    4: "27316f1704c98774414330f76e77800e56725cd0edf6d1247b651fd7118d8dc4",
 }
 ROWS_IN_POSITION = 200
 

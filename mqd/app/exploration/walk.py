@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple
 
-from mqd.app.exploration.world import Budget, World, broker_moves, settled
+from mqd.app.exploration.world import PARTS, SYMBOL, Budget, World, broker_moves, settled
 from mqd.engine.comparison import POSITIONS
 from mqd.engine.core import Engine
 from mqd.engine.state import DeskState
@@ -32,6 +32,8 @@ _WARM = 30
 _TICK_NS = 10 * NS_PER_S
 _DIP, _STOPPED = 99.5, 98.0
 _SETTLING_TICKS = 12
+_FROM_HELD = 3
+_PROFILE = "paper"  # beside a position rests a stop
 
 
 class Node(NamedTuple):
@@ -56,7 +58,11 @@ class Walked:
 
 
 class Walk:
-    """One walk; `orders` is 1 (an entry) or 2 (an entry, and the exit that a stop asks for)."""
+    """One walk; `orders` is 1 (an entry), 2 (and the exit) or 3 (from the held position on).
+
+    With 3 the entry has traded already: the stop that rests at the broker is on its way, and an
+    exit may come.
+    """
 
     def __init__(self, engine: Engine, orders: int, depth: int) -> None:
         self._engine = engine
@@ -94,18 +100,29 @@ class Walk:
         """A desk that has just sent an entry."""
         desk = DeskState()
         digest = self._engine.book.digest
-        world = World(Budget(exits=self.found.orders - 1))
+        world = World(Budget(exits=min(1, self.found.orders - 1)))
         close_ns = _OPEN_NS + _MINUTES * NS_PER_MINUTE
         node = Node(desk, world, ())
         opened = SessionOpened(_OPEN_NS, "2024-10-07", _OPEN_NS, close_ns, _OPEN_TIME_S)
-        for event in (DeskStarted(_OPEN_NS, digest, "samples", "exploration"), opened):
+        for event in (DeskStarted(_OPEN_NS, digest, _PROFILE, "exploration"), opened):
             node, _ = self._step(node, event)
             node, _ = self._calm(node)
         for minute in range(_WARM + 1):
             node, _ = self._step(node, _bar(minute, _DIP if minute == _WARM else 100.0))
             if minute < _WARM:
                 node, _ = self._calm(node)
+        if self.found.orders == _FROM_HELD:
+            node = self._held(node)
         return node._replace(path=())
+
+    def _held(self, node: Node) -> Node:
+        """The desk's entry has traded, and the desk has heard of it."""
+        node, _ = self._calm(node)
+        for _ in range(PARTS):
+            (filled,) = broker_moves(node.world, node.desk.now_ns)
+            rest = filled.after._replace(news=())
+            node, _ = self._step(node._replace(world=rest), filled.after.news[0])
+        return node
 
     def _edges(self, node: Node) -> Iterator[tuple[Node, str]]:
         world, budget, now_ns = node.world, node.world.budget, node.desk.now_ns
@@ -137,7 +154,7 @@ class Walk:
         if budget.crashes:
             less = budget._replace(crashes=budget.crashes - 1)
             for name, requests in (("crash", world.requests), ("crash before sending", ())):
-                again = DeskStarted(now_ns, self._engine.book.digest, "samples", "exploration")
+                again = DeskStarted(now_ns, self._engine.book.digest, _PROFILE, "exploration")
                 # A process that is gone hears nothing; what the broker was sent it has.
                 after = world._replace(budget=less, requests=requests, news=())
                 yield self._told(node, after, again, name)
@@ -188,7 +205,7 @@ class Walk:
 
 def _bar(minute: int, close: float) -> BarClosed:
     start_ns = _OPEN_NS + minute * NS_PER_MINUTE
-    return BarClosed(start_ns + NS_PER_MINUTE, "SPY", start_ns, close, close, close, close, 100.0)
+    return BarClosed(start_ns + NS_PER_MINUTE, SYMBOL, start_ns, close, close, close, close, 100.0)
 
 
 def _broken(outcome: Outcome) -> str:

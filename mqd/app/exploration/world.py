@@ -23,9 +23,18 @@ from mqd.model.event import (
     OrderReported,
     SnapshotTaken,
 )
-from mqd.model.snapshot import HeldPosition, OrderReport, ReportedExecution
+from mqd.model.snapshot import (
+    AccountReport,
+    HeldPosition,
+    OrderReport,
+    ReportedExecution,
+    SymbolProperties,
+)
 
 PARTS = 2
+SYMBOL = "SPY"
+_AMPLE = AccountReport(Decimal(10_000), Decimal(10_000), False)
+_PART, _CENT = Decimal("1e-9"), Decimal("0.01")
 _LIVE = frozenset({"new", "partially_filled"})
 _ZERO = Decimal(0)
 
@@ -40,6 +49,7 @@ class BookedOrder(NamedTuple):
     price: Decimal
     status: str = "new"
     parts: int = 0
+    stop_price: Decimal | None = None
 
     @property
     def is_live(self) -> bool:
@@ -120,8 +130,9 @@ def _taken(world: World, now_ns: int) -> Iterator[Move]:
         yield Move("known", _told(waiting, OrderReported(now_ns, report_of(known))))
         return
     order = BookedOrder(
-        request.client_order_id, request.symbol, request.side, request.qty, Decimal("99.5")
-    )
+        request.client_order_id, request.symbol, request.side, request.qty, Decimal("99.5"),
+        stop_price=request.stop_price,
+    )  # fmt: skip
     booked = waiting._replace(orders=(*world.orders, order))
     yield Move("accept", _told(booked, OrderAcknowledged(now_ns, order.order_id, _id(order))))
     if budget.rejected:
@@ -168,7 +179,10 @@ def snapshot_of(world: World, asked_ns: int, now_ns: int) -> SnapshotTaken:
     cash = -sum(
         (e.qty * e.price if e.side == "buy" else -e.qty * e.price for e in executions), _ZERO
     )
-    return SnapshotTaken(now_ns, asked_ns, cash, positions, working, executions)
+    properties = SymbolProperties(SYMBOL, now_ns, True, True, _PART, _CENT)
+    return SnapshotTaken(
+        now_ns, asked_ns, cash, positions, working, executions, _AMPLE, (properties,)
+    )
 
 
 def report_of(order: BookedOrder) -> OrderReport:
@@ -176,7 +190,7 @@ def report_of(order: BookedOrder) -> OrderReport:
     price = order.price if order.parts else None
     return OrderReport(
         order.order_id, _id(order), order.symbol, order.side, order.qty, order.filled_qty,
-        price, order.status,
+        price, order.status, order.stop_price,
     )  # fmt: skip
 
 

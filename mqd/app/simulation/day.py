@@ -19,6 +19,7 @@ from mqd.app.simulation.verdict import (
     wrong_profit,
 )
 from mqd.brokers.books import ZERO
+from mqd.brokers.circumstances import Circumstances
 from mqd.brokers.faults import Dice
 from mqd.brokers.faulty import FaultyBroker
 from mqd.engine.core import Engine
@@ -40,7 +41,10 @@ class Broken(BaseException):
 
 @dataclass(slots=True)
 class DayResult:
-    """What one day came to. `violation` is empty for a day on which all held."""
+    """What one day came to. `violation` is empty for a day on which all held.
+
+    `refused_entries` and `refused_exits` are orders that the account or the symbol did not allow.
+    """
 
     day: int
     digest: str = ""
@@ -50,6 +54,8 @@ class DayResult:
     fills: int = 0
     trades: int = 0
     sent_again: int = 0
+    refused_entries: int = 0
+    refused_exits: int = 0
     faults: Counter[str] = field(default_factory=Counter)
     crashes: Counter[str] = field(default_factory=Counter)
     incidents: Counter[str] = field(default_factory=Counter)
@@ -62,7 +68,8 @@ class SimulatedDay:
         self._settings = settings
         self._engine = engine
         self._dice = Dice(Random(f"{seed}/{day}"), settings.faults)  # noqa: S311  # no secret hangs on it
-        self.broker = FaultyBroker(self._dice)
+        its_own = Dice(Random(f"{seed}/{day}/account"), settings.faults)  # noqa: S311  # as above
+        self.broker = FaultyBroker(self._dice, Circumstances(its_own, engine.by_symbol))
         self._feed = DayFeed(settings, self.broker, next(iter(engine.by_symbol)))
         self.journal = MortalJournal(self._fuse(), self._saw)
         self.journal.remember_rules(engine.book.digest, engine.book.rules.canonical)
@@ -89,7 +96,9 @@ class SimulatedDay:
         result.fills = len(self.broker.world.own_executions())
         result.orders = len(self.broker.sent)
         result.sent_again = self.broker.sent_again
-        result.faults = self._dice.happened
+        result.refused_entries = self.broker.refused["entries"]
+        result.refused_exits = self.broker.refused["exits"]
+        result.faults = self._dice.happened + self.broker.world.circumstances.dice.happened
         return result
 
     def _wrong(self) -> Iterator[str]:

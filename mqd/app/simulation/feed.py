@@ -9,6 +9,7 @@ from mqd.app.simulation.settings import DaySettings
 from mqd.brokers.faulty import FaultyBroker
 from mqd.engine.state import DeskState
 from mqd.model.event import BarClosed, ClockTicked, Event, OperatorActed
+from mqd.model.order import PROTECTIVE
 
 _PERSON = "a person"
 _MOST_TICKS = 60  # nobody has to live through a night tick by tick
@@ -69,8 +70,9 @@ class DayFeed:
 
 def _waits_for_time(state: DeskState) -> bool:
     desk = state.desk
+    orders = (state.orders[order_id] for order_id in state.working)
     return bool(
-        state.working
+        any(order.role != PROTECTIVE or order.state != "SUBMITTED" for order in orders)
         or (not desk.is_in_step and state.state_name != "FROZEN")
         or desk.is_waiting_for_snapshot
         or any(held.exit_attempts for held in state.holdings.values())

@@ -1,4 +1,4 @@
-"""A day's made-up market: a dip that comes back, goes on, or stays, in whole cents."""
+"""A day's made-up market: a dip that comes back, goes on, stays or breaks, in whole cents."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _course(settings: DaySettings, dice: Dice, bars: int) -> list[int]:
     level, dip = settings.price_cents, settings.dip_cents
     falls_at = dice.roll(bars // 2, bars * 3 // 4)
     turns_at = falls_at + dice.roll(1, max(1, bars // 5))
-    after = (level, level - 2 * dip, level - dip)[dice.roll(0, 2)]
+    after = (level, level - 2 * dip, level - dip, level - 4 * dip)[dice.roll(0, 3)]
     return [
         level if minute < falls_at else level - dip if minute < turns_at else after
         for minute in range(bars)

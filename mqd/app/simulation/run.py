@@ -24,6 +24,9 @@ ENOUGH_DAYS = 200
 """In so many days every fault should have happened; one that did not is told."""
 
 _DAYS_AT_ONCE = 20
+_COUNTED = (
+    "events", "orders", "fills", "trades", "sent_again", "refused_entries", "refused_exits",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,8 @@ class Summary:
     fills: int = 0
     trades: int = 0
     sent_again: int = 0
+    refused_entries: int = 0
+    refused_exits: int = 0
     faults: Counter[str] = field(default_factory=Counter)
     crashes: Counter[str] = field(default_factory=Counter)
     incidents: Counter[str] = field(default_factory=Counter)
@@ -57,11 +62,19 @@ class Summary:
         self.digest = chain(self.digest, f"{day.day} {day.digest}")
         if day.violation:
             self.violations.append((day.day, day.violation))
-        for name in ("events", "orders", "fills", "trades", "sent_again"):
+        for name in _COUNTED:
             setattr(self, name, getattr(self, name) + getattr(day, name))
         self.faults += day.faults
         self.crashes += day.crashes
         self.incidents += day.incidents
+
+    @property
+    def refused_share(self) -> float:
+        """The share of orders that were entries refused for what could be looked at before.
+
+        Exits do not count: one is sent whatever the account or the symbol is known to allow.
+        """
+        return self.refused_entries / max(1, self.orders)
 
     def never_happened(self, settings: DaySettings) -> tuple[str, ...]:
         """Faults that are wanted and did not happen in days enough: nothing was proved of them."""

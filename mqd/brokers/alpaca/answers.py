@@ -20,12 +20,16 @@ _MOST_WORDS = 300
 
 
 class Answer(NamedTuple):
-    """An answer that is no success; `message` is the whole body where it names none."""
+    """An answer that is no success; `message` is the whole body where it names none.
+
+    `is_own` says that the message is the broker's own, which the page of a proxy is not.
+    """
 
     request: str
     status: str
     error_code: str | None
     message: str
+    is_own: bool = False
 
     @property
     def code(self) -> str:
@@ -49,7 +53,7 @@ class Allowance(NamedTuple):
 
 def answer_of(request: str, reply: Reply) -> Answer:
     """The answer in a reply that is no success."""
-    error_code, message = None, reply.text
+    error_code, message, is_own = None, reply.text, False
     try:
         body = read_json(reply.text)
     except MisfitError:
@@ -59,8 +63,8 @@ def answer_of(request: str, reply: Reply) -> Answer:
         if isinstance(code, (str, int)) and not isinstance(code, bool):
             error_code = _with_bytes(str(code)[:_MOST_WORDS])
         if isinstance(said, str):
-            message = _with_bytes(said)
-    return Answer(request, reply.status, error_code, message)
+            message, is_own = _with_bytes(said), True
+    return Answer(request, reply.status, error_code, message, is_own)
 
 
 def _with_bytes(text: str) -> str:
@@ -74,8 +78,9 @@ def unreadable_answer(request: str, reason: str) -> Answer:
 
 
 def meaning_of(words: BrokerWords, answer: Answer) -> BrokerAnswer:
-    """The line of the rules that says what this answer means."""
-    return words.answer(answer.request, answer.status, answer.error_code, answer.message)
+    """The line of the rules that says what this answer means; only the broker's words count."""
+    message = answer.message if answer.is_own else ""
+    return words.answer(answer.request, answer.status, answer.error_code, message)
 
 
 def allowance_of(headers: Mapping[str, str], now_ns: int) -> Allowance:

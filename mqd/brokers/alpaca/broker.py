@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from threading import Event as Signal
 from threading import Lock, Thread
 
 from mqd.brokers.alpaca.asking import Asker, ClosingError
 from mqd.brokers.alpaca.errands import LOCKED_OUT, STREAM, Errands, KnownOrders, Setting
 from mqd.brokers.alpaca.fills import STREAM as TRADE_UPDATES
-from mqd.brokers.alpaca.fills import read_trade_update
+from mqd.brokers.alpaca.fills import TradeNews, read_trade_update
+from mqd.brokers.alpaca.keys import KeyDoubt
 from mqd.brokers.alpaca.lanes import ALL_LANES, Lane, Lanes
 from mqd.brokers.alpaca.orders import LastCheck, no_check
 from mqd.brokers.alpaca.pace import Pace
+from mqd.brokers.alpaca.properties import SymbolPropertiesCache
 from mqd.brokers.alpaca.session import AlpacaSession, Call
+from mqd.brokers.alpaca.told import Seen
 from mqd.brokers.alpaca.wire import AccountFacts
 from mqd.ground.errors import BrokerUnavailableError, InboxFullError
+from mqd.ground.ids import is_ours
 from mqd.model.command import CancelOrder, Command, LookUpOrder, SubmitOrder, TakeSnapshot
 from mqd.model.event import (
     BrokerEvent,
     BrokerLockedOut,
     Event,
+    OrderFilled,
     OrderNotTaken,
     OrderOutcomeLost,
     SnapshotFailed,
@@ -50,8 +55,8 @@ class AlpacaBroker:
 
     `heard` is told of every request on the worker's thread. `last_check` sees every order right
     before its request. `pace_ns` is the time by which requests are counted, for an exchange whose
-    minutes are not the machine's. Keys that stop working are told once; from then on nothing is
-    asked.
+    minutes are not the machine's. `properties` are told with every snapshot. Keys that stop working
+    are told once; from then on nothing is asked.
     """
 
     def __init__(  # noqa: PLR0913  # everything a broker stands between
@@ -66,6 +71,7 @@ class AlpacaBroker:
         last_check: LastCheck = no_check,
         heard: Callable[[Call], None] = unheard,
         pace_ns: Callable[[], int] | None = None,
+        properties: SymbolPropertiesCache | None = None,
     ) -> None:
         limits = words.requests
         self._words = words
@@ -76,8 +82,16 @@ class AlpacaBroker:
         self._lock = Lock()
         self._locked_out = ""
         pace = Pace(limits, pace_ns or clock.monotonic_ns)
+        self._known = KnownOrders()
         setting = Setting(
-            KnownOrders(), calendar, limits.history_page, limits.read_timeout_s, last_check
+            self._known,
+            calendar,
+            limits.history_page,
+            limits.read_timeout_s,
+            KeyDoubt(limits.first_pause_s),
+            last_check,
+            properties or SymbolPropertiesCache(),
+            limits.symbols_every_s,
         )
         self._sessions = [
             AlpacaSession(keys, addresses.trading_url, limits, clock, heard) for _ in _WORKERS
@@ -120,7 +134,7 @@ class AlpacaBroker:
 
         Where it only says that something happened, the broker is asked for the order.
         """
-        news = read_trade_update(text, at_ns, self._words)
+        news = self._not_told_yet(read_trade_update(text, at_ns, self._words))
         if news.ask_after:
             try:
                 self.send(LookUpOrder(at_ns, news.ask_after))
@@ -128,6 +142,18 @@ class AlpacaBroker:
                 reason = f"{news.ask_after} could not be asked after: {error}"
                 return (UnreadableReceived(at_ns, TRADE_UPDATES, reason, text),)
         return news.events
+
+    def _not_told_yet(self, news: TradeNews) -> TradeNews:
+        """The news with an execution under the id by which it was told first."""
+        fill = news.events[0] if news.events else None
+        if not isinstance(fill, OrderFilled) or not is_ours(fill.client_order_id):
+            return news
+        named = self._known.told.by_stream(fill, news.filled_qty)
+        return TradeNews(ask_after=fill.client_order_id) if named is None else TradeNews((named,))
+
+    def remember(self, executions: Iterable[Seen]) -> None:
+        """Take note of what the desk has booked of its orders, before it was started again."""
+        self._known.told.remember(executions)
 
     @property
     def account(self) -> AccountFacts | None:
@@ -156,7 +182,9 @@ class AlpacaBroker:
     def _work(self, errands: Errands, lanes: frozenset[Lane]) -> None:
         while (command := self._lanes.take(lanes)) is not None:
             try:
-                self._tell(tuple(self._run(errands, command)))
+                events = tuple(self._run(errands, command))
+                # What it came to is heard first: the same answer may lead to the next request.
+                self._tell((*errands.came_to(command), *events))
             except ClosingError:
                 return
             finally:

@@ -37,10 +37,14 @@ _NO_FEE = Decimal(0)
 
 
 class TradeNews(NamedTuple):
-    """What a message tells; `ask_after` is the order that it only says to ask about, or empty."""
+    """What a message tells; `ask_after` is the order that it only says to ask about, or empty.
+
+    `filled_qty` is how much of its order is filled beside an execution, in all.
+    """
 
     events: tuple[BrokerEvent, ...] = ()
     ask_after: str = ""
+    filled_qty: Decimal = _NO_FEE
 
 
 def read_trade_update(text: str, at_ns: int, words: BrokerWords) -> TradeNews:
@@ -73,7 +77,7 @@ def _read(message: Row, at_ns: int, words: BrokerWords) -> TradeNews:
         return TradeNews(ask_after=order_id)
     report = read_order(row)
     if means == "execution":
-        return TradeNews((_execution(data, report),))
+        return TradeNews((_execution(data, report),), filled_qty=report.filled_qty)
     return TradeNews((_EVENTS[means](at_ns, report, data, word),))
 
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 
 from mqd.ground.canonical import decimal_text
 from mqd.ground.errors import LimitExceededError
 from mqd.ground.ids import is_ours
 from mqd.model.command import SubmitOrder
+from mqd.model.order import MARKET, STOP
 
 PATH = "/orders"
 LAST_HOP = "LAST_HOP"
 
 _SIDES = frozenset({"buy", "sell"})
-_TYPES = frozenset({"market"})  # a price would have to be said, and no command carries one
+_TYPES = frozenset({MARKET, STOP})
+_FINEST = Decimal("0.0001")
 _MOST_ID = 128
 _MOST_DECIMALS = 9
 
@@ -41,10 +44,13 @@ def order_body(order: SubmitOrder, last_check: LastCheck) -> dict[str, str]:
         raise LimitExceededError(f"{order.client_order_id!r} is no id that this desk gives")
     if order.side not in _SIDES or order.type not in _TYPES or not order.symbol:
         raise LimitExceededError(f"{order.type} {order.side} {order.symbol!r} is no order of ours")
+    stop = order.stop_price
+    if (order.type == STOP) != (stop is not None) or (stop is not None and not _is_price(stop)):
+        raise LimitExceededError(f"a {order.type} order with a stop price of {stop}")
     if decimals and order.time_in_force != "day":
         raise LimitExceededError(f"{order.qty} shares are only traded for the day")
     last_check(order)
-    return {
+    body = {
         "symbol": order.symbol,
         "qty": written,
         "side": order.side,
@@ -52,3 +58,10 @@ def order_body(order: SubmitOrder, last_check: LastCheck) -> dict[str, str]:
         "time_in_force": order.time_in_force,
         "client_order_id": order.client_order_id,
     }
+    if stop is not None:
+        body["stop_price"] = decimal_text(stop)
+    return body
+
+
+def _is_price(price: Decimal) -> bool:
+    return price.is_finite() and price > 0 and price == price.quantize(_FINEST)

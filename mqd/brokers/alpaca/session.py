@@ -48,11 +48,12 @@ class Call(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """What came of a request: a number or one of `NO_ANSWERS`, the text, the headers."""
+    """What came of a request: a number or one of `NO_ANSWERS`, the text, the headers, how long."""
 
     status: str
     text: str
     headers: Mapping[str, str]
+    took_ns: int = 0
 
     @property
     def is_good(self) -> bool:
@@ -114,7 +115,7 @@ class AlpacaSession:
             reply = Reply(str(response.status_code), response.text, response.headers)
         latency_ns = self._clock.monotonic_ns() - started_ns
         self._heard(Call(self._clock.now_ns(), kind, reply.status, latency_ns))
-        return reply
+        return reply._replace(took_ns=latency_ns)
 
 
 class PatientSession(Session):

@@ -6,6 +6,7 @@ read in between belongs to no one moment and is read again.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -51,7 +52,7 @@ def read_holdings(asker: Asker, since_ns: int, page: int) -> Holdings:
         ClosingError: the desk goes down.
     """
     fills = _Fills(asker, since_ns)
-    orders = _open_orders(asker, page)
+    orders = _all_orders(asker, page, {"status": "open"})
     fills.read_on()
     for _ in range(_MOST_LOOKS):
         positions = _ask(asker, "positions", "/positions", {}, _positions)
@@ -92,14 +93,24 @@ class _Fills:
                 return is_new
 
 
-def _open_orders(asker: Asker, page: int) -> tuple[OrderReport, ...]:
-    """All working orders, page by page in the order in which they came.
+def read_ended_orders(asker: Asker, since_ns: int, page: int) -> tuple[OrderReport, ...]:
+    """The orders that were sent after `since_ns` and have ended.
+
+    Raises:
+        NoAnswerError: a request failed, and nothing is known.
+        ClosingError: the desk goes down.
+    """
+    return _all_orders(asker, page, {"status": "closed", "after": iso_utc(since_ns)})
+
+
+def _all_orders(asker: Asker, page: int, wanted: Mapping[str, str]) -> tuple[OrderReport, ...]:
+    """All orders that are wanted, page by page in the order in which they came.
 
     A page begins after an instant, and several orders can have the same one: so each page begins
     a little before the last order of the page before, and what was seen there is left out.
     """
     found: dict[str, OrderReport] = {}
-    query = {"status": "open", "direction": "asc", "nested": "false", "limit": str(page)}
+    query = {**wanted, "direction": "asc", "nested": "false", "limit": str(page)}
     while True:
         rows = _ask(asker, "orders", "/orders", query, _orders)
         reports = [report for report, _ in rows]
@@ -120,7 +131,7 @@ def _open_orders(asker: Asker, page: int) -> tuple[OrderReport, ...]:
 
 def _ask(asker: Asker, kind: str, path: str, query: dict[str, str], read: Any) -> Any:
     asker.wait(is_urgent=False)
-    return asker.read(READ, asker.heed(asker.session.get(kind, path, query)), read)
+    return asker.read(READ, asker.heed(READ, asker.session.get(kind, path, query)), read)
 
 
 def _orders(value: object) -> list[tuple[OrderReport, str]]:

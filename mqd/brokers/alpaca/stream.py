@@ -72,6 +72,7 @@ class TradeUpdates:
         self._thread = StreamThread(
             STREAM,
             lambda: Connection(self._wire, self._news, Backoff(*pauses)).run(),
+            Backoff(*pauses),
             self._news.died,
         )
 
@@ -82,7 +83,7 @@ class TradeUpdates:
 
     @property
     def failure(self) -> BaseException | None:
-        """What ended the stream's thread against its will."""
+        """What nobody foresaw and broke the stream last; it was begun again after that."""
         return self._thread.failure
 
     def start(self) -> None:
@@ -165,9 +166,9 @@ class _News:
         await self._tell(UnreadableReceived(self._clock.now_ns(), STREAM, reason, ""))
 
     def died(self, error: BaseException) -> None:
-        """The thread ends: say so as well as can be, without a loop to wait in."""
+        """Something broke: say so as well as can be, without a loop to wait in."""
         at_ns = self._clock.now_ns()
-        reason = f"the stream's thread ended: {type(error).__name__}: {error}"
+        reason = f"the stream broke, and is begun again: {type(error).__name__}: {error}"
         events = (StreamLost(at_ns, STREAM), UnreadableReceived(at_ns, STREAM, reason, ""))
         with suppress(InboxFullError):  # `failure` keeps it in any case
             self._inbox.put(Arrival(None, lambda: events), is_news=True)

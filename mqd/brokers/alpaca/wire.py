@@ -17,7 +17,7 @@ from mqd.brokers.alpaca.fields import (
     side_of,
     text_of,
 )
-from mqd.model.snapshot import HeldPosition, OrderReport, ReportedExecution
+from mqd.model.snapshot import AccountReport, HeldPosition, OrderReport, ReportedExecution
 
 _ZERO = Decimal(0)
 _NOTABLE = (
@@ -38,6 +38,12 @@ class AccountFacts(NamedTuple):
     is_blocked: bool | None
     unsaid: tuple[str, ...]
 
+    def report(self) -> AccountReport:
+        """What the desk's rules read of it: an account that is not active may not trade."""
+        is_inactive = self.status is not None and self.status != "ACTIVE"
+        is_restricted = True if is_inactive else self.is_blocked
+        return AccountReport(self.buying_power_usd, self.equity_usd, is_restricted)
+
 
 def read_order(value: object) -> OrderReport:
     """An order as Alpaca has it.
@@ -55,6 +61,9 @@ def read_order(value: object) -> OrderReport:
         raise MisfitError(f"filled_qty is {filled_qty}, expected 0 or more")
     if average is not None and average <= 0:
         raise MisfitError(f"filled_avg_price is {average}, expected a number above 0")
+    stop_price = number_or_none(row, "stop_price")
+    if stop_price is not None and stop_price <= 0:
+        raise MisfitError(f"stop_price is {stop_price}, expected a number above 0")
     is_by_amount = row.get("qty") is None and row.get("notional") is not None
     return OrderReport(
         client_order_id=text_of(row, "client_order_id"),
@@ -65,6 +74,7 @@ def read_order(value: object) -> OrderReport:
         filled_qty=filled_qty,
         average_price=average if filled_qty else None,
         status=text_of(row, "status"),
+        stop_price=stop_price,
     )
 
 
@@ -88,7 +98,8 @@ def read_position(value: object) -> HeldPosition:
 def read_execution(value: object) -> ReportedExecution:
     """A row of the fill activities; it names the order by the broker's id only.
 
-    Its id is a stamp, two colons and the execution's own id, which is the stream's.
+    Its id is a stamp, two colons and an id that we take for the stream's of the same execution;
+    `told` is for the case that it is not.
 
     Raises:
         MisfitError: something is missing or impossible.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from decimal import Decimal
 from functools import partial
@@ -84,6 +85,7 @@ class OrderApi:
     async def cancel(self, request: web.Request) -> web.Response:
         """Ask for one order back."""
         self._desk.cancel(self._desk.order(request.match_info["id"]))
+        asyncio.get_running_loop().call_soon(self._desk.settle)  # the result is news, and soon
         return web.Response(status=204)
 
     async def cancel_all(self, request: web.Request) -> web.Response:

@@ -10,6 +10,8 @@ from mqd.brokers.practice.refusals import malformed, unprocessable
 
 TYPES = ("market", "limit", "stop", "stop_limit")
 TIMES_IN_FORCE = ("day", "gtc", "ioc", "fok")
+_OF_THE_MOMENT = frozenset({"ioc", "fok"})
+_WITHOUT_WAITING = frozenset({"market", "limit"})
 LEGS = {"": 0, "simple": 0, "oto": 1, "oco": 1, "bracket": 2}
 _LONGEST_CLIENT_ID = 128
 _MOST_DECIMALS = 9
@@ -139,6 +141,8 @@ def _refuse_nonsense(ticket: Ticket) -> None:
         if (ticket.type in kinds) != is_given and ticket.order_class != "oco":
             wanted = "requires" if ticket.type in kinds else "must not have"
             raise malformed(f"{ticket.type} orders {wanted} {name.replace('_', ' ')}")
+    if ticket.time_in_force in _OF_THE_MOMENT and ticket.type not in _WITHOUT_WAITING:
+        raise unprocessable(f"{ticket.type} orders must be DAY or GTC orders")
     _refuse_wrong_class(ticket)
     if ticket.is_fractional:
         _refuse_fractional(ticket)

@@ -105,13 +105,17 @@ class BarHistory:
 
     def _refused(self, error: APIError) -> Exception:
         status = error.status_code
+        body = _own_words(str(error))
         text = " ".join(str(error).split())[:200]
         said = f"history: HTTP {status}: {text}"
         for key in (self._keys.secret, self._keys.key_id):
             said = said.replace(key, "(key)")
-        has_code = '"code"' in text
-        if status == _UNAUTHORIZED or (status == _FORBIDDEN and not has_code):
+        if body is not None and (
+            status == _UNAUTHORIZED or (status == _FORBIDDEN and "code" not in body)
+        ):
             return KeysRefused(said)
+        if body is None and status in {_UNAUTHORIZED, _FORBIDDEN}:
+            return AskLater(said)  # the page of a proxy, which knows nothing of our keys
         if status == _TOO_MANY:
             return AskLater(said, self._pause_s())
         return NotPermitted(said) if status in _WRONG else AskLater(said)
@@ -149,6 +153,15 @@ class _Patient(Session):
         answer = super().request(method, url, **{"timeout": self._timeouts_s, **options})
         self._kept.answer = answer
         return answer
+
+
+def _own_words(text: str) -> dict[str, Any] | None:
+    """The other side's own answer; None for what a gateway made."""
+    try:
+        body = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return body if isinstance(body, dict) and isinstance(body.get("message"), str) else None
 
 
 def _page(text: str, asked: str | None) -> Page:

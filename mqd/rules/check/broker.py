@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from mqd.rules.book import BrokerAnswer, BrokerRequests, BrokerWord, BrokerWords, Limit, Window
 from mqd.rules.check.document import Document
+from mqd.rules.check.forms import read_forms
 from mqd.rules.check.limits import read_limit
 from mqd.rules.problems import did_you_mean
 from mqd.rules.words.acts import (
@@ -30,6 +31,7 @@ def read_broker(document: Document) -> BrokerWords | None:
     _check_meanings(document, answers)
     _check_reached(document, answers)
     _check_total(document, answers)
+    forms = read_forms(document)
     limits = [read_limit(document, ("requests", name)) for name in BROKER_REQUESTS]
     numbers = tuple(limit for limit in limits if limit is not None)
     if len(numbers) < len(limits) or any(isinstance(each.value, Window) for each in numbers):
@@ -39,6 +41,7 @@ def read_broker(document: Document) -> BrokerWords | None:
         statuses=_words(document, "statuses", BROKER_WORDS),
         news=_words(document, "news", BROKER_NEWS),
         answers=answers,
+        forms=forms,
         request_limits=numbers,
         requests=_requests(numbers),
     )
@@ -85,6 +88,7 @@ def _requests(limits: Iterable[Limit]) -> BrokerRequests:
         stale_after_bars=int(said["stale_after_bars"]),
         tick_s=said["tick"],
         most_clock_offset_s=said["most_clock_offset"],
+        symbols_every_s=said["symbols_every"],
         history_page=int(said["history_page"]),
     )
 

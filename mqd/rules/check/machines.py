@@ -6,6 +6,7 @@ from mqd.rules.book import MachineRules, State
 from mqd.rules.check.document import Document
 from mqd.rules.check.rows import CODES as ROW_CODES
 from mqd.rules.check.rows import ROW_KINDS, RowReader
+from mqd.rules.check.sets import Surroundings
 from mqd.rules.check.table import CODES as TABLE_CODES
 from mqd.rules.check.table import Doubts, check_ways, table_of
 from mqd.rules.problems import did_you_mean
@@ -18,7 +19,7 @@ CODES = {
 }
 
 
-def read_machine(document: Document) -> MachineRules | None:
+def read_machine(document: Document, around: Surroundings) -> MachineRules | None:
     """The machine with its total table, or None when something in it is wrong."""
     events = tuple(MACHINE_EVENTS.get(document.id, ()))
     if not events:
@@ -29,7 +30,7 @@ def read_machine(document: Document) -> MachineRules | None:
         return None
     before = len(document.notes.problems)
     states = _states(document)
-    reader = RowReader(document, states, events)
+    reader = RowReader(document, states, events, around)
     rows = reader.rows()
     initial = document.scalar("initial")
     if initial is not None:

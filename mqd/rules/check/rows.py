@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from mqd.rules.book import Row, State
-from mqd.rules.check.conditions import fact_scope, logical
+from mqd.rules.check.conditions import logical
 from mqd.rules.check.document import Document
+from mqd.rules.check.sets import Surroundings
 from mqd.rules.expressions import ir
 from mqd.rules.problems import did_you_mean
 from mqd.rules.tree import Scalar
 from mqd.rules.words.events import TERMINAL, WITH_ORDERS
-from mqd.rules.words.facts import ORDER_GUARD
+from mqd.rules.words.facts import BREAKER_GUARD, ORDER_GUARD
 
 CODES = {
     "STATE_UNKNOWN": "Nobody declares this state.",
@@ -31,6 +32,10 @@ _STOPS = {"halt": "InvalidTransitionError", "quarantine": "TerminalStateError"}
 """What a disposition must raise to be carried out: the error is what the desk's machine hears."""
 
 
+_GUARDS = {WITH_ORDERS: ORDER_GUARD, "breaker": BREAKER_GUARD}
+"""What the guards of a machine may read; the rows of other machines have none."""
+_OF_ORDERS = ("requires", "raises")
+
 Path = tuple[str | int, ...]
 
 
@@ -42,9 +47,14 @@ class RowReader:
     """
 
     def __init__(
-        self, document: Document, states: tuple[State, ...], events: tuple[str, ...]
+        self,
+        document: Document,
+        states: tuple[State, ...],
+        events: tuple[str, ...],
+        around: Surroundings,
     ) -> None:
         self.document = document
+        self.around = around
         self.states = {state.name: state for state in states}
         self.events = events
         self.names_are_right = True
@@ -103,10 +113,10 @@ class RowReader:
         return row
 
     def _guard(self, path: Path) -> ir.Logical | None:
-        is_about_orders = self.document.id == WITH_ORDERS
-        if self.document.scalar(*path, "when") is None or not is_about_orders:
+        kind = _GUARDS.get(self.document.id)
+        if self.document.scalar(*path, "when") is None or kind is None:
             return None
-        return logical(self.document, (*path, "when"), fact_scope(ORDER_GUARD))
+        return logical(self.document, (*path, "when"), self.around.scope(kind))
 
     def _sources(self, path: Path, row_id: str) -> tuple[str, ...]:
         """The states a row starts from; TERMINAL stands for all terminal ones."""
@@ -141,7 +151,7 @@ class RowReader:
         """What a row says must be what the desk does with it."""
         document = self.document
         if document.id != WITH_ORDERS:
-            for key in ("requires", "when", "raises"):
+            for key in _OF_ORDERS if document.id in _GUARDS else (*_OF_ORDERS, "when"):
                 if document.count(*path, key) or document.scalar(*path, key) is not None:
                     document.note(
                         document.place_of(*path, key), (row.id,), "ROW_ONLY_FOR_ORDERS",
@@ -175,7 +185,7 @@ class RowReader:
 
     def _check_else(self, row: Row, path: Path, rows: dict[str, Row]) -> None:
         has_guard = self.document.scalar(*path, "when") is not None
-        if self.document.id != WITH_ORDERS or not has_guard:
+        if self.document.id not in _GUARDS or not has_guard:
             return
         problem = _problem_of_else(row, rows)
         if problem is None:

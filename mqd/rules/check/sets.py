@@ -28,10 +28,15 @@ class Surroundings(NamedTuple):
     limits: Scope
     desk_states: tuple[str, ...]
     order_states: tuple[str, ...]
+    breaker_states: tuple[str, ...]
 
     def scope(self, kind: str) -> Scope:
         """The facts of this kind of rule and the desk's limits; uses are noted in one place."""
-        states = {"desk.state": self.desk_states, "order.state": self.order_states}
+        states = {
+            "desk.state": self.desk_states,
+            "order.state": self.order_states,
+            "broker.breaker": self.breaker_states,
+        }
         scope = fact_scope(kind, states)
         for name, members in states.items():
             if not members and name in scope.names:

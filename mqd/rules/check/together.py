@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import PurePath
 from typing import TypeVar
 
+from mqd.ground.units import DURATION
 from mqd.rules.book import Invariants, Limit, RuleBook, Thesis
 from mqd.rules.check.broker import read_broker
 from mqd.rules.check.document import Document, Notes
+from mqd.rules.check.forms import check_exits_taken, read_sends
 from mqd.rules.check.limits import PREFIX, add_limits, limit_values, read_limits
 from mqd.rules.check.machines import read_machine
 from mqd.rules.check.sets import (
@@ -25,6 +27,7 @@ from mqd.rules.check.watching import (
 )
 from mqd.rules.expressions.scope import Scope
 from mqd.rules.problems import WARNING, Place, did_you_mean
+from mqd.rules.words.reporting import SLOWEST
 
 CODES = {
     "ID_TAKEN": "Two documents of one kind have the same id.",
@@ -46,6 +49,7 @@ _FILES = {
     ("data", "bars"): "data/bars.yaml",
     ("machine", "order"): "orders/lifecycle.yaml",
     ("machine", "desk"): "desk/lifecycle.yaml",
+    ("machine", "breaker"): "brokers/breaker.yaml",
     ("watch", "order"): "orders/watch.yaml",
     ("watch", "position"): "orders/exits.yaml",
     ("watch", "desk"): "desk/watch.yaml",
@@ -59,7 +63,7 @@ _FOLDERS = {
     "strategies": ("strategy", "machine"), "protections": ("protection",), "theses": ("thesis",),
     "limits": ("limits",), "orders": ("checks", "machine", "watch"), "data": ("data",),
     "desk": ("machine", "watch", "reconciliation"), "invariants": ("invariants",),
-    "brokers": ("broker",),
+    "brokers": ("broker", "machine"),
 }  # fmt: skip
 _NAMED_BY_FILE = ("strategy", "protection", "thesis", "invariants", "broker")
 
@@ -76,8 +80,10 @@ class Together:
         """The rule book, or None when anything was noted."""
         self._check_ids()
         limits, scope = self._limits()
-        machines = {item.id: read_machine(item) for item in self._of("machine")}
-        around = Surroundings(scope, self._states("desk"), self._states("order"))
+        around = Surroundings(
+            scope, self._states("desk"), self._states("order"), self._states("breaker")
+        )
+        machines = {item.id: read_machine(item, around) for item in self._of("machine")}
         strategies = [read_strategy(item, limits) for item in self._of("strategy")]
         protections = [read_protection(item, around) for item in self._of("protection")]
         checks = [read_checks(item, around) for item in self._of("checks")]
@@ -87,6 +93,11 @@ class Together:
         compared = [read_reconciliation(item, around) for item in self._of("reconciliation")]
         invariants = [read_invariants(item, around) for item in self._of("invariants")]
         brokers = [read_broker(item) for item in self._of("broker")]
+        sends = [read_sends(item) for item in self._of("checks")]
+        for document, sent in zip(self._of("checks"), sends, strict=True):
+            for words in brokers:
+                if words is not None and words.forms:
+                    check_exits_taken(document, sent, words)
         self._check_invariants(invariants)
         if not self.notes.some_unread:
             self._check_theses(theses)
@@ -106,8 +117,10 @@ class Together:
             blocks_entries=data[0][1],
             entry_checks=checks[0][0],
             exit_checks=checks[0][1],
+            sends=sends[0],
             order_machine=_certain(machines["order"]),
             desk_machine=_certain(machines["desk"]),
+            breaker_machine=_certain(machines["breaker"]),
             theses=tuple(theses),
             order_watch=watches["order"],
             position_watch=watches["position"],
@@ -232,13 +245,18 @@ class Together:
                 used.add(document.text("params", key.text, "value").removeprefix(PREFIX))
         for document in self._of("limits"):
             for key, _ in document.pairs("values"):
-                if key.text not in used:
+                is_reported = key.text in SLOWEST and _is_duration(document, key.text)
+                if key.text not in used and not is_reported:
                     document.note(
                         key.place, ("values", key.text), "LIMIT_UNUSED",
                         f"Nothing reads the limit `{key.text}`.",
                         f"refer to it as `limits.{key.text}`, or remove it; "
                         "or a slip stands here or where it is read",
                     )  # fmt: skip
+
+
+def _is_duration(document: Document, limit: str) -> bool:
+    return document.text("values", limit, "unit") == DURATION.name
 
 
 def _certain(read: _Read | None) -> _Read:

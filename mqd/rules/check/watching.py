@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mqd.ground.units import PRICE
 from mqd.rules.book import (
     Difference,
     Invariants,
@@ -9,11 +10,13 @@ from mqd.rules.book import (
     Watch,
     WatchRow,
 )
-from mqd.rules.check.conditions import read_conditions, read_one
+from mqd.rules.check.conditions import numeric, read_conditions, read_one
 from mqd.rules.check.document import Document
 from mqd.rules.check.sets import Surroundings
+from mqd.rules.expressions import ir
+from mqd.rules.expressions.scope import Scope
 from mqd.rules.problems import did_you_mean
-from mqd.rules.words.acts import DIFFERENCES, WATCH_ACTS
+from mqd.rules.words.acts import DIFFERENCES, PROTECT, WATCH_ACTS
 from mqd.rules.words.facts import (
     DESK_WATCH,
     DRIFT_OF_ACCOUNT,
@@ -25,6 +28,8 @@ from mqd.rules.words.facts import (
 
 CODES = {
     "WATCH_ACT_UNKNOWN": "A watch asks for an act that is not there for what it watches.",
+    "WATCH_PRICE_MISSING": "A row that sends a stop does not say at which price.",
+    "WATCH_PRICE_UNUSED": "A row says a price, and its act sends nothing that has one.",
 }
 
 _SCOPES = {"order": ORDER_WATCH, "position": POSITION_WATCH, "desk": DESK_WATCH}
@@ -47,9 +52,28 @@ def read_watch(document: Document, around: Surroundings) -> Watch:
                 f"The watch of `{document.id}` has no act `{act.text}`.",
                 did_you_mean(act.text, known),
             )  # fmt: skip
-        elif act is not None and condition is not None:
-            rows.append(WatchRow(condition, act.text))
+        elif act is not None:
+            price = _price(document, path, act.text, scope)
+            if condition is not None:
+                rows.append(WatchRow(condition, act.text, price))
     return Watch(document.header(), tuple(rows))
+
+
+def _price(document: Document, path: tuple[str, ...], act: str, scope: Scope) -> ir.Numeric | None:
+    """The price of what a row sends: there where the act has one, and nowhere else."""
+    scalar = document.scalar(*path, "at")
+    if scalar is None and act == PROTECT:
+        document.note(
+            document.place_of(*path, "do"), path, "WATCH_PRICE_MISSING",
+            f"`{PROTECT}` sends a stop, and nothing says at which price.",
+            "add `at: ` with a price, such as `held.entry_price - 2 * held.planned_distance`",
+        )  # fmt: skip
+    elif scalar is not None and act != PROTECT:
+        document.note(
+            scalar.place, path, "WATCH_PRICE_UNUSED",
+            f"`{act}` sends nothing that has a price.", "remove `at`",
+        )  # fmt: skip
+    return numeric(document, (*path, "at"), PRICE, scope) if scalar is not None else None
 
 
 def read_reconciliation(document: Document, around: Surroundings) -> Reconciliation:

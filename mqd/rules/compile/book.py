@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from mqd.rules.book import Condition, MachineRules, RuleBook, Watch
-from mqd.rules.compile.ruleset import CompiledSet, compile_set
+from mqd.rules.compile.ruleset import CompiledSet, compile_price, compile_set
 from mqd.rules.compile.strategy import CompiledStrategy, compile_strategy
 from mqd.rules.expressions import ir
 
@@ -14,8 +15,9 @@ from mqd.rules.expressions import ir
 class CompiledBook:
     """A rule book with every expression as a function; `digest` rides on all it decides.
 
-    The acts of a watch stand beside its set: bit n of the mask asks for act n. A bit of
-    `invariants`, one set over all files in their order, is set while that invariant holds.
+    The acts of a watch stand beside its set: bit n of the mask asks for act n. `stop_prices` has a
+    function for the price of each row that sends a stop, by its code. A bit of `invariants`, one
+    set over all files in their order, is set while that invariant holds.
     """
 
     rules: RuleBook
@@ -31,6 +33,7 @@ class CompiledBook:
     order_watch_acts: tuple[str, ...]
     position_watch: CompiledSet
     position_watch_acts: tuple[str, ...]
+    stop_prices: dict[str, Any]
     desk_watch: CompiledSet
     desk_watch_acts: tuple[str, ...]
     drift_looks_again: CompiledSet
@@ -73,11 +76,20 @@ def compile_book(book: RuleBook) -> CompiledBook:
         protections=compiled(
             tuple(protection.trips_when for protection in book.protections), "protections"
         ),
-        guards=_guards(book.order_machine, book, label) | _guards(book.desk_machine, book, label),
+        guards={
+            row_id: guard
+            for machine in book.machines
+            for row_id, guard in _guards(machine, book, label).items()
+        },
         order_watch=compiled(book.order_watch.conditions, "order_watch"),
         order_watch_acts=_acts(book.order_watch),
         position_watch=compiled(book.position_watch.conditions, "position_watch"),
         position_watch_acts=_acts(book.position_watch),
+        stop_prices={
+            row.condition.code: compile_price(row.at, book.limits, f"{label} {row.condition.code}")
+            for row in book.position_watch.rows
+            if row.at is not None
+        },
         desk_watch=compiled(book.desk_watch.conditions, "desk_watch"),
         desk_watch_acts=_acts(book.desk_watch),
         drift_looks_again=compiled(book.reconciliation.looks_again, "drift_looks_again"),

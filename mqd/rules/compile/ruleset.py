@@ -43,17 +43,9 @@ def compile_set(
     for bit, rule in enumerate(conditions):
         text = emitter.truth(rule.when, possibly=rule.true_if_unknown)
         masked += [f"    if {text}:{comment(rule.code)}", f"        mask |= {1 << bit}"]
-    gathered: list[str] = []
-    for name in read:
-        if name.kind == FACT:
-            fact = FACTS[name.name]
-            gathered.append(f"    {fact.argument} = {fact.source}")
-            if fact.known:
-                known = fact.known.replace(fact.source, fact.argument)
-                gathered.append(f"    {known_flag(fact.argument)} = {known}")
     lines = [
         "def evaluate(bar, symbol, session, desk, strategy, order, subject=None):",
-        *gathered,
+        *_gathered(read),
         *(f"    {line}" for line in emitter.lines),
         "    mask = 0",
         *masked,
@@ -66,3 +58,32 @@ def compile_set(
         source=source,
         evaluate=namespace["evaluate"],
     )
+
+
+def compile_price(price: ir.Numeric, limits: Iterable[Limit], label: str) -> Any:
+    """One function for a price; it takes what `evaluate` of a set takes.
+
+    What it cannot know is not a number.
+    """
+    emitter = Emitter(name_text)
+    text, known = emitter.number(price)
+    lines = [
+        "def evaluate(bar, symbol, session, desk, strategy, order, subject=None):",
+        *_gathered(dict.fromkeys(ir.names(price))),
+        *(f"    {line}" for line in emitter.lines),
+        f"    return {text} if {' and '.join(known) or 'True'} else NAN",
+    ]
+    return run_source("\n".join(lines) + "\n", label, constants_of(limits))["evaluate"]
+
+
+def _gathered(names: Iterable[ir.Name]) -> list[str]:
+    """The statements that read the facts among the names."""
+    gathered: list[str] = []
+    for name in names:
+        if name.kind == FACT:
+            fact = FACTS[name.name]
+            gathered.append(f"    {fact.argument} = {fact.source}")
+            if fact.known:
+                known = fact.known.replace(fact.source, fact.argument)
+                gathered.append(f"    {known_flag(fact.argument)} = {known}")
+    return gathered

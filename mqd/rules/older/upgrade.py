@@ -27,7 +27,7 @@ _OTHERWISE = "otherwise"
 
 
 class _Addition(NamedTuple):
-    """One frozen document; of a machine only rows, without the states they start from.
+    """One frozen document; of a machine that the text has only rows, without the states.
 
     Of another document that the text has already, what its form could not say.
     """
@@ -42,7 +42,7 @@ def made_whole(documents: list[Document], form: int, notes: Notes) -> list[Docum
 
     What the documents say stays as it is. A document is added where there is none of its kind and
     id, a row of a machine where the machine's text does not name its event at all, and elsewhere a
-    key that the text has not.
+    key that the text has not. A machine that is added is a whole one, with its states.
     """
     for older in sorted(each for each in OLDER_FORMATS if each >= form):
         documents = _of_next_form(documents, older, notes)
@@ -62,7 +62,7 @@ def _of_next_form(documents: list[Document], form: int, notes: Notes) -> list[Do
     return whole + [
         Document(*item, notes)
         for item in additions
-        if item.kind != _MACHINE and (item.kind, item.id) not in known
+        if (item.kind, item.id) not in known and _is_whole(item)
     ]
 
 
@@ -77,6 +77,10 @@ def _additions(form: int) -> tuple[_Addition, ...]:
         assert isinstance(value, Scalar), f"{file.shown} has no id"
         found.append(_Addition(key.text, value.text, tree))
     return tuple(found)
+
+
+def _is_whole(item: _Addition) -> bool:
+    return item.kind != _MACHINE or item.tree.get("states") is not None
 
 
 def _grown(document: Document, addition: Mapping) -> Document:

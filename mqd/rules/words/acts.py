@@ -6,6 +6,8 @@ _PAGE = {
     "page": "An incident: entries stop and a person is told, once until the row stops being true.",
 }
 
+PROTECT = "protect"
+
 WATCH_ACTS: dict[str, dict[str, str]] = {
     "order": {
         "ask_back": "The desk asks the broker to take the order back.",
@@ -16,6 +18,7 @@ WATCH_ACTS: dict[str, dict[str, str]] = {
     "position": {
         "exit_again": "An exit for the shares that are left is sent, under an id of its own.",
         "close": "An exit for the whole position is sent, whatever its strategy says.",
+        PROTECT: "A stop order for the whole position is sent, to rest at the broker.",
         **_PAGE,
     },
     "desk": {
@@ -30,7 +33,8 @@ DIFFERENCES: dict[str, str] = {
     "missing_broker": "The desk holds a position that the broker does not know.",
     "quantity_mismatch": "Both hold the position, and not the same number of shares.",
     "unknown_order": "An order works at the broker that the desk never made.",
-    "lost_order": "An order works at the broker under an id of ours that this journal has not.",
+    "lost_order": "An order works at the broker under an id of ours that this journal has not, "
+    "or has as ended.",
     "stuck_order": "An order counts as working here and has ended, or is not known, there.",
     "cash": "The broker's cash is not what the executions paid and cost.",
 }
@@ -118,14 +122,24 @@ ANSWER_MEANINGS: dict[str, str] = {
     "not_found": "The broker does not know what was asked for.",
     "ended": "The order has ended already; the broker is asked how.",
     "locked_out": "The keys do not work; the desk stops asking and a person is told.",
+    "keys_in_doubt": "The keys may not work; after `first_pause` the broker is asked for the "
+    "account, and where it refuses them again in its own words the desk is locked out.",
 }
 
 MEANINGS_FOR: dict[str, tuple[str, ...]] = {
-    "submit": ("exists", "refused", "not_taken", "unproved", "locked_out"),
-    "cancel": ("refused", "not_taken", "unproved", "not_found", "ended", "locked_out"),
-    "look_up": ("unproved", "not_found", "locked_out"),
-    "read": ("refused", "unproved", "not_found", "locked_out"),
-    ANY: ("unproved", "locked_out"),
+    "submit": ("exists", "refused", "not_taken", "unproved", "locked_out", "keys_in_doubt"),
+    "cancel": (
+        "refused",
+        "not_taken",
+        "unproved",
+        "not_found",
+        "ended",
+        "locked_out",
+        "keys_in_doubt",
+    ),
+    "look_up": ("unproved", "not_found", "locked_out", "keys_in_doubt"),
+    "read": ("refused", "unproved", "not_found", "locked_out", "keys_in_doubt"),
+    ANY: ("unproved", "locked_out", "keys_in_doubt"),
 }
 """What an answer to each request can mean; for `any`, what makes sense for every one of them."""
 
@@ -135,11 +149,13 @@ BROKER_REQUESTS: dict[str, str] = {
     "most_per_minute": "How many requests the desk sends in a minute, of all kinds together.",
     "kept_for_exits": "The share of them that nothing but exits, cancels and look-ups may use.",
     "most_queued": "How many requests may wait for their turn; one more is not taken.",
-    "first_pause": "How long the desk waits before it tries again to connect.",
+    "first_pause": "How long the desk waits before it tries again what failed, the first time.",
     "longest_pause": "How long that pause, which doubles each time, may become.",
     "stale_after_bars": "After how many bars that should have come a stream counts as silent.",
     "tick": "How long the desk goes without a look at its clock where nothing comes in.",
-    "most_clock_offset": "How far the broker's clock may be from ours where the desk is to start.",
+    "most_clock_offset": "How far the broker's clock may be from ours where the desk is to open "
+    "anything.",
+    "symbols_every": "How long what the broker says of a symbol is taken for true.",
     "history_page": "How many rows of a list are asked for at once.",
 }
 """The numbers that say how a broker is asked."""

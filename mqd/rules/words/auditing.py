@@ -69,7 +69,11 @@ AUDITING = (
     ),
     _audit(
         "exit_excess", SHARES,
-        "Shares that working exits may sell beyond what is held; those asked back aside.",
+        "Shares that working exits and stops may sell beyond what is held; those asked back aside.",
+    ),
+    _audit(
+        "exits_beside_stops", ORDERS,
+        "Exits that were sent while a stop of the same position had not ended.",
     ),
     _audit(
         "entries_on_one_symbol", ORDERS, "The most entries that work on one symbol at once."

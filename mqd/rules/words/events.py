@@ -24,10 +24,20 @@ DESK_EVENTS: dict[str, str] = {
     "resume_ordered": "A person ordered that the desk opens positions again.",
 }
 
-MACHINE_EVENTS: dict[str, dict[str, str]] = {"order": ORDER_EVENTS, "desk": DESK_EVENTS}
+BREAKER_EVENTS: dict[str, str] = {
+    "answered": "The broker answered a request, with a yes or with a no.",
+    "failed": "The broker did not take a request, or nothing is proved of what came of it.",
+    "time_passed": "Something happened, whatever it was; the desk's clock may have gone on.",
+}
+
+MACHINE_EVENTS: dict[str, dict[str, str]] = {
+    "order": ORDER_EVENTS,
+    "desk": DESK_EVENTS,
+    "breaker": BREAKER_EVENTS,
+}
 
 WITH_ORDERS = "order"
-"""The kind of machine whose events are about an order: only its rows have guards and the like."""
+"""The kind of machine whose events are about an order: only its rows raise, require and book."""
 
 REQUIREMENTS: dict[str, str] = {
     "broker_order_id": "The event or the order carries the broker's own id.",

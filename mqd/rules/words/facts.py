@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from mqd.ground.units import SHARES
 from mqd.rules.words.auditing import AUDITING
+from mqd.rules.words.breaking import BREAKING
 from mqd.rules.words.fact import (
+    BREAKER_GUARD,
     CHECK,
     DATA,
     DESK_WATCH,
@@ -25,7 +27,9 @@ from mqd.rules.words.fact import (
 from mqd.rules.words.trading import MARKET, TRADING
 from mqd.rules.words.watching import WATCHING
 
-FACTS: dict[str, Fact] = {fact.name: fact for fact in (*MARKET, *TRADING, *WATCHING, *AUDITING)}
+FACTS: dict[str, Fact] = {
+    fact.name: fact for fact in (*MARKET, *TRADING, *BREAKING, *WATCHING, *AUDITING)
+}
 
 ENTRY_QTY = Fact(
     "entry.qty", SHARES, "The shares the sizing rule buys at this price, rounded to its step.",
@@ -42,6 +46,7 @@ def facts_in(scope: str) -> dict[str, Fact]:
 
 
 __all__ = [
+    "BREAKER_GUARD",
     "CHECK",
     "DATA",
     "DESK_WATCH",

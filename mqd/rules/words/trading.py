@@ -9,6 +9,7 @@ from mqd.ground.units import (
     ORDERS,
     POSITIONS,
     PRICE,
+    REQUESTS,
     SHARES,
     TEXT,
     TIME_OF_DAY,
@@ -23,6 +24,7 @@ from mqd.rules.words.fact import (
     INVARIANT,
     ORDER_GUARD,
     ORDER_WATCH,
+    POSITION_WATCH,
     PROFILES,
     PROTECTION,
     STRATEGY,
@@ -30,12 +32,19 @@ from mqd.rules.words.fact import (
     Fact,
     finite,
 )
+from mqd.rules.words.orders import ORDER_TYPES, TIMES_IN_FORCE
 
 
 def _bar(name: str, unit: Unit, means: str) -> Fact:
     source = f"bar.{name}"
     scopes = frozenset({STRATEGY, DATA})
     return Fact(f"bar.{name}", unit, means, scopes, source, finite(source), follows_market=True)
+
+
+def _told(name: str, unit: Unit, means: str) -> Fact:
+    """A fact of the symbol that the broker tells; asked for an order only, not on every bar."""
+    read = f"order.symbol_{name}"
+    return Fact(f"symbol.{name}", unit, means, frozenset({CHECK}), read, "order.symbol_is_told")
 
 
 def _data(name: str, means: str) -> Fact:
@@ -140,7 +149,7 @@ TRADING = (
     Fact(
         "symbol.lacks_shares", BOOL,
         "The last comparison was refused and found fewer shares at the broker than the desk holds.",
-        _CHECK, "symbol.lacks_shares",
+        frozenset({CHECK, ORDER_WATCH, POSITION_WATCH}), "symbol.lacks_shares",
     ),
     Fact(
         "symbol.working_orders", ORDERS, "Orders on this symbol that have not ended.",
@@ -158,6 +167,71 @@ TRADING = (
         "symbol.external_orders", ORDERS,
         "Orders on this symbol that work at the broker and were not made by this desk.",
         _CHECK, "symbol.external_orders", is_integer=True,
+    ),
+    Fact(
+        "symbol.previous_close", PRICE,
+        "The close of the session's bar before the newest one; unknown before there was one.",
+        _CHECK, "symbol.previous_close", "symbol.previous_close > 0.0",
+    ),
+    _told(
+        "is_tradable", BOOL,
+        "The broker trades the symbol; unknown while its newest snapshot does not say so.",
+    ),
+    _told("is_fractionable", BOOL, "The broker trades parts of a share; unknown alike."),
+    _told(
+        "lot", SHARES, "The step in which the broker trades the symbol; unknown alike.",
+    ),
+    _told("tick", PRICE, "The step of its prices; unknown alike."),
+    Fact(
+        "account.age", DURATION,
+        "Since the broker was asked what the account has; unknown where it never told.",
+        _CHECK, "order.account_age_s", finite("order.account_age_s"),
+    ),
+    Fact(
+        "account.is_restricted", BOOL,
+        "The account may not trade; unknown while it does not say so.",
+        frozenset({CHECK, DESK_WATCH}), "desk.is_restricted", "desk.is_restricted is not None",
+    ),
+    Fact(
+        "account.buying_power", USD,
+        "What the account can still pay for: what it said, less what is promised to entries since "
+        "then; unknown while it does not say it.",
+        _CHECK, "order.buying_power_usd", finite("order.buying_power_usd"),
+    ),
+    Fact(
+        "account.equity", USD, "What the account is worth; unknown while it does not say it.",
+        _CHECK, "order.equity_usd", finite("order.equity_usd"),
+    ),
+    Fact(
+        "desk.messages", REQUESTS, "Orders and cancels that left within the last minute.",
+        _CHECK, "order.messages", is_integer=True,
+    ),
+    Fact(
+        "order.type", TEXT, "The type of the order.",
+        _CHECK, "order.type_code", members=tuple(ORDER_TYPES), is_integer=True,
+    ),
+    Fact(
+        "order.time_in_force", TEXT, "How long the order works.",
+        _CHECK, "order.time_in_force_code", members=tuple(TIMES_IN_FORCE), is_integer=True,
+    ),
+    Fact(
+        "order.is_fractional", BOOL, "The order is not for a whole number of shares.",
+        _CHECK, "order.is_fractional",
+    ),
+    Fact(
+        "order.is_in_lots", BOOL,
+        "The order is for a whole multiple of the symbol's lot; unknown while that is.",
+        _CHECK, "order.is_in_lots", "order.symbol_is_told",
+    ),
+    Fact(
+        "order.is_form_taken", BOOL,
+        "The broker takes orders of this type and time in force, for whole shares or for parts.",
+        _CHECK, "order.is_form_taken",
+    ),
+    Fact(
+        "order.opposite_orders", ORDERS,
+        "Orders of the other side that work on the symbol, the desk's own and those of others.",
+        _CHECK, "order.opposite_orders", is_integer=True,
     ),
     Fact(
         "symbol.position_qty", SHARES, "Shares held of this symbol, all strategies together.",
@@ -182,5 +256,11 @@ TRADING = (
     Fact(
         "order.filled_qty", SHARES, "The shares filled, the event in hand counted.",
         _GUARDED, "order.filled_qty",
+    ),
+    Fact(
+        "order.since_sent", DURATION,
+        "From when it was last sent until the event in hand, or until the question that the event "
+        "answers; longer than anything for an order that never left.",
+        _GUARDED, "order.since_sent_s",
     ),
 )  # fmt: skip

@@ -18,7 +18,7 @@ from mqd.brokers.alpaca.broker import AlpacaBroker
 from mqd.brokers.alpaca.session import Call
 from mqd.ground.ids import client_order_id
 from mqd.model.command import CancelOrder, LookUpOrder, SubmitOrder, TakeSnapshot
-from mqd.model.event import Event
+from mqd.model.event import Event, RequestAnswered
 from mqd.ports.account import Addresses, Keys
 from mqd.ports.calendar import Session
 from mqd.ports.inbox import Arrival
@@ -56,16 +56,21 @@ class OneSession:
 
 
 class Letterbox:
-    """An inbox that keeps what came, as events."""
+    """An inbox that keeps what came, as events; `came_to` is what each request came to."""
 
     def __init__(self) -> None:
         self._events: list[Event] = []
+        self.came_to: list[RequestAnswered] = []
         self._changed = threading.Condition()
 
     def put(self, arrival: Arrival, *, is_news: bool) -> None:
         assert is_news
         with self._changed:
-            self._events += arrival.read()
+            for event in arrival.read():
+                if isinstance(event, RequestAnswered):
+                    self.came_to.append(event)
+                else:
+                    self._events.append(event)
             self._changed.notify_all()
 
     @property
@@ -213,7 +218,9 @@ def desk(words) -> Iterator[Callable[..., Desk]]:
         calls: list[Call] = []
         inbox, clock = Letterbox(), StandingClock(at_ns)
         options = {"calendar": OneSession()} | {
-            name: changes.pop(name) for name in ("last_check", "calendar") if name in changes
+            name: changes.pop(name)
+            for name in ("last_check", "calendar", "properties")
+            if name in changes
         }
         broker = AlpacaBroker(
             keys=keys,

@@ -76,7 +76,7 @@ EXPECTED = {
 ASKED = {"replaced", "restated"}
 
 
-@pytest.mark.case(49, 50, 55)
+@pytest.mark.case(49, 50, 55, 214)
 @pytest.mark.rule(
     "pending_new", "new", "accepted", "fill", "partial_fill", "canceled", "expired", "rejected",
     "replaced", "pending_cancel", "pending_replace", "restated", "done_for_day", "stopped",
@@ -107,6 +107,7 @@ def test_recorded_messages_are_read(read, name):
     assert not isinstance(event, UnreadableReceived)
 
 
+@pytest.mark.case(206)
 @pytest.mark.rule("fill", "partial_fill")
 @pytest.mark.parametrize(
     ("name", "qty"),
@@ -155,7 +156,7 @@ def test_an_execution_without_an_id_gets_the_same_one_every_time(one, fill):
     assert other.execution_id != first.execution_id
 
 
-@pytest.mark.case(21)
+@pytest.mark.case(21, 206)
 def test_what_came_again_is_the_same_event(one, fill):
     assert one(fill()) == one(fill())
 

@@ -50,6 +50,7 @@ def test_a_token_comes_back_a_minute_after_it_was_spent(pace, clock):
     assert pace.take(is_urgent=True) == 20 * NS_PER_S
 
 
+@pytest.mark.case(227)
 @pytest.mark.rule("most_per_minute")
 @given(st.lists(st.tuples(st.integers(0, 20), st.booleans()), max_size=80))
 def test_no_minute_holds_more_than_the_most(shipped_words, make, steps):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -10,13 +12,19 @@ from mqd.brokers.alpaca.fields import parse_instant
 from mqd.brokers.alpaca.stream import TradeUpdates
 from mqd.brokers.practice.refusals import REASONS
 from mqd.brokers.practice.server import PracticeServer
+from mqd.engine.core import Engine
+from mqd.engine.state import DeskState
+from mqd.engine.step import step
 from mqd.feeds.calendar import ExchangeCalendar
 from mqd.feeds.recorded import RecordedFeed
 from mqd.feeds.samples import sample_bars
+from mqd.ground.times import NS_PER_S
 from mqd.model.event import (
     BarClosed,
     BrokerLockedOut,
     CancelRefused,
+    ClockTicked,
+    DeskStarted,
     OrderCancelled,
     OrderFilled,
     OrderNotTaken,
@@ -28,7 +36,10 @@ from mqd.model.event import (
     StreamRestored,
     UnreadableReceived,
 )
+from mqd.rules.compile.book import compile_book
+from mqd.rules.validate import load_rules
 
+ROOT = Path(__file__).resolve().parents[3]
 CALENDAR = ExchangeCalendar()
 
 
@@ -94,7 +105,7 @@ def at_last(at, command):
     return wait_for(at, SnapshotTaken)[-1]
 
 
-@pytest.mark.case(4, 5)
+@pytest.mark.case(4, 5, 203)
 @pytest.mark.rule(
     "SERVER_FAILED", "CONNECTION_BROKEN", "NO_ANSWER_IN_TIME", "ANSWER_UNREADABLE",
     "NO_SUCH_ORDER",
@@ -113,7 +124,7 @@ def test_in_doubt_an_order_is_there_once_or_not_at_all(exchange, at, make, kind,
     assert isinstance(found, OrderReported) is booked
 
 
-@pytest.mark.case(5, 11)
+@pytest.mark.case(5, 11, 222)
 @pytest.mark.rule("ORDER_EXISTS", "SERVER_FAILED")
 def test_an_exit_that_is_sent_again_under_its_id_is_one_order(exchange, at, make):
     at.told(make.submit())
@@ -125,7 +136,7 @@ def test_an_exit_that_is_sent_again_under_its_id_is_one_order(exchange, at, make
     assert at.one(make.snapshot()).positions == ()
 
 
-@pytest.mark.case(2, 11)
+@pytest.mark.case(2, 11, 204)
 @pytest.mark.rule("ORDER_EXISTS")
 def test_an_id_outlives_its_order_and_a_restart(exchange, at, make, desk):
     at.told(make.submit())
@@ -149,7 +160,7 @@ def test_a_no_of_the_broker_is_a_no(exchange, at, make):
     assert isinstance(at.one(make.submit(symbol="NOPE")), OrderRejected)
 
 
-@pytest.mark.case(6, 46, 90)
+@pytest.mark.case(6, 46, 90, 211, 212)
 @pytest.mark.rule(
     "NO_BUYING_POWER", "SHARES_HELD", "WASH_TRADE", "NOT_ALLOWED", "NOT_IN_FRACTIONS",
     "ACCOUNT_MAY_NOT", "DAY_TRADES", "NOT_TRADABLE", "FRACTION_NOT_SO", "PRICE_TOO_FINE",
@@ -188,6 +199,7 @@ def test_an_account_that_is_blocked_meanwhile_says_so_to_each_order(exchange, at
         assert "not authorized to trade" in event.reason
 
 
+@pytest.mark.case(210)
 @pytest.mark.rule("rejected")
 def test_an_order_that_is_taken_and_refused_later_ends(exchange, at, listening, make):
     exchange.plan(kind="rejected_later")
@@ -206,6 +218,7 @@ def test_a_cancel_ends_an_order_when_the_stream_says_so(exchange, at, listening,
     assert cancelled.filled_qty == 0
 
 
+@pytest.mark.case(209)
 @pytest.mark.rule("partial_fill", "canceled")
 def test_what_was_filled_before_a_cancel_stays_filled(exchange, at, listening, make):
     exchange.plan(kind="partial_fill", part="0.5", bars=10)
@@ -216,7 +229,7 @@ def test_what_was_filled_before_a_cancel_stays_filled(exchange, at, listening, m
     assert cancelled.filled_qty == fill.qty == Decimal("0.431")
 
 
-@pytest.mark.case(40, 41)
+@pytest.mark.case(40, 41, 208)
 @pytest.mark.rule("ENDED_BEFORE")
 def test_a_cancel_of_what_is_filled_tells_of_the_fill(exchange, at, make):
     at.told(make.submit())
@@ -225,7 +238,7 @@ def test_a_cancel_of_what_is_filled_tells_of_the_fill(exchange, at, make):
     assert event.report.status == "filled"
 
 
-@pytest.mark.case(42)
+@pytest.mark.case(42, 209)
 @pytest.mark.rule("fill", "canceled")
 def test_a_fill_after_the_cancel_is_told(exchange, at, listening, make):
     exchange.plan(kind="held_back", bars=10)
@@ -237,7 +250,7 @@ def test_a_fill_after_the_cancel_is_told(exchange, at, listening, make):
     assert at_last(at, make.snapshot()).executions[0].execution_id == fill.execution_id
 
 
-@pytest.mark.case(58)
+@pytest.mark.case(58, 208)
 @pytest.mark.rule("order_cancel_rejected")
 def test_a_cancel_that_the_exchange_turns_down_is_told(exchange, at, listening, make):
     exchange.plan(kind="held_back", bars=10)
@@ -280,6 +293,7 @@ def test_news_that_nobody_can_read_is_kept(exchange, at, listening, make, kind, 
     assert [item.qty for item in at_last(at, make.snapshot()).executions] == [Decimal("0.862")]
 
 
+@pytest.mark.case(226)
 @pytest.mark.rule("KEYS_REFUSED")
 def test_keys_that_are_revoked_are_told_once(exchange, at, make):
     exchange.plan(kind="keys_revoked")
@@ -287,7 +301,7 @@ def test_keys_that_are_revoked_are_told_once(exchange, at, make):
     assert [type(event) for event in at.inbox.events] == [OrderNotTaken, BrokerLockedOut]
 
 
-@pytest.mark.case(88)
+@pytest.mark.case(88, 222, 224)
 def test_orders_and_positions_of_others_are_seen_and_left_alone(exchange, at, make):
     exchange.plan(kind="foreign_order", symbol="SPY", side="buy", qty="3", type="limit",
                   limit_price="1")  # fmt: skip
@@ -298,8 +312,80 @@ def test_orders_and_positions_of_others_are_seen_and_left_alone(exchange, at, ma
     assert taken.executions == ()
 
 
-@pytest.mark.case(70)
+@pytest.mark.case(70, 215)
 def test_an_account_that_loses_and_gains_fields_is_read(exchange, at, make):
     exchange.plan(kind="account_says", fields={"pattern_day_trader": None, "equity": None, "x": 1})
     assert isinstance(at.one(make.snapshot()), SnapshotTaken)
     assert "equity" in at.broker.account.unsaid
+
+
+# -- what the breaker hears ------------------------------------------------------------------------
+
+
+def came_to(at, command):
+    """What a command's requests came to, as it was told with the answer."""
+    before = len(at.inbox.came_to)
+    at.broker.send(command)
+    end_s = time.monotonic() + 10
+    while len(at.inbox.came_to) == before:
+        assert time.monotonic() < end_s, "nobody told what it came to"
+        time.sleep(0.005)
+    (told,) = at.inbox.came_to[before:]
+    return told
+
+
+@pytest.mark.case(73)
+@pytest.mark.rule("BREAKER_TABLE")
+@pytest.mark.parametrize(
+    ("kind", "more", "outcome", "at_least_ms"),
+    [
+        ("slow_answer", {"seconds": 0.3}, "answered", 300),
+        ("http_429", {"seconds": 1}, "not_taken", 0),
+        ("http_500", {}, "unproved", 0),
+        ("http_504_html", {}, "unproved", 0),
+        ("garbage_body", {}, "unproved", 0),
+        ("reset", {}, "unproved", 0),
+        ("no_answer", {"seconds": 3}, "unproved", 600),
+    ],
+)
+def test_each_request_tells_what_it_came_to_and_how_long_it_took(
+    exchange, at, make, kind, more, outcome, at_least_ms
+):
+    exchange.plan(kind=kind, request="submit", **more)
+    told = came_to(at, make.submit())
+    assert (told.request, told.outcome) == ("submit", outcome)
+    assert at_least_ms <= told.took_ms < at_least_ms + 500
+
+
+@pytest.mark.case(73)
+@pytest.mark.rule("BREAKER_TABLE")
+def test_a_no_is_an_answer_and_one_bad_request_spoils_a_snapshot(exchange, at, make):
+    assert came_to(at, make.submit("exit"))[1:3] == ("submit", "answered")  # nothing to sell
+    assert came_to(at, make.look_up(attempt=7))[1:3] == ("look_up", "answered")  # no such order
+    assert came_to(at, make.snapshot())[1:3] == ("read", "answered")
+    exchange.plan(kind="http_500", request="positions")
+    assert came_to(at, make.snapshot())[1:3] == ("read", "unproved")
+    exchange.plan(kind="slow_answer", request="account", seconds=0.3)
+    told = came_to(at, make.snapshot())
+    assert told.outcome == "answered"
+    assert 300 <= told.took_ms < 600  # the slowest of them, not all together
+
+
+@pytest.mark.case(73)
+@pytest.mark.rule("BR-02", "BR-03", "BR-05")
+def test_an_exchange_that_fails_opens_the_breaker_and_a_comparison_closes_it(exchange, at, make):
+    engine = Engine.of(compile_book(load_rules(ROOT / "rules")))
+    state = DeskState()
+
+    def hear(event):
+        step(engine, state, event)
+        return state.breaker.state_name
+
+    now_ns = at.clock.at_ns
+    assert hear(DeskStarted(now_ns, "digest", "practice", "test")) == "CLOSED"
+    exchange.plan(kind="http_500", request="submit", times=5)
+    heard = [hear(came_to(at, make.submit(attempt=number))) for number in range(5)]
+    assert heard == ["CLOSED"] * 4 + ["OPEN"]
+    assert came_to(at, make.submit("exit")).outcome == "answered"  # nothing here holds it up
+    assert hear(ClockTicked(now_ns + 60 * NS_PER_S)) == "HALF_OPEN"
+    assert hear(came_to(at, make.snapshot())) == "CLOSED"

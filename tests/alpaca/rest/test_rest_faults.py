@@ -86,7 +86,7 @@ def test_an_order_goes_out_once_with_exact_numbers_and_its_own_id(desk, odd, acc
     }  # fmt: skip
 
 
-@pytest.mark.case(38)
+@pytest.mark.case(38, 213)
 @pytest.mark.parametrize("qty", ["0.3", "123.456789012", "1E+2", "0.000000001", "1E+25"])
 def test_a_quantity_is_written_without_float_noise(desk, odd, account, make, qty):
     account.submit = (200, make.order_text(qty=str(Decimal(qty))))
@@ -96,6 +96,7 @@ def test_a_quantity_is_written_without_float_noise(desk, odd, account, make, qty
     assert "E" not in written
 
 
+@pytest.mark.case(207)
 def test_what_is_filled_already_is_left_to_the_stream(desk, odd, account, make):
     account.submit = (
         200, make.order_text(status="filled", filled_qty="0.862", filled_avg_price="580.01"),
@@ -113,7 +114,7 @@ def test_an_echo_that_differs_is_handed_on_as_it_is(desk, odd, account, make):
     assert event.report.qty == Decimal("8.62")
 
 
-@pytest.mark.case(12, 14, 15)
+@pytest.mark.case(12, 14, 15, 212)
 @pytest.mark.parametrize(
     ("changes", "field"),
     [
@@ -163,7 +164,7 @@ def test_a_no_keeps_the_broker_s_code_and_words(desk, odd, account, make):
 # -- 1, 2, 3: no answer, or none that helps -------------------------------------------------------
 
 
-@pytest.mark.case(3, 74)
+@pytest.mark.case(3, 74, 201)
 @pytest.mark.rule("NO_ANSWER_IN_TIME", "read_timeout")
 def test_a_broker_that_says_nothing_holds_up_nobody(desk, odd, account, make):
     def slow(asked):
@@ -181,7 +182,7 @@ def test_a_broker_that_says_nothing_holds_up_nobody(desk, odd, account, make):
     assert len(odd.of("POST")) == 1
 
 
-@pytest.mark.case(3, 4)
+@pytest.mark.case(3, 4, 203)
 @pytest.mark.rule("CONNECTION_BROKEN", "SERVER_FAILED", "NOTHING_KNOWN", "GAVE_UP_WAITING")
 @pytest.mark.parametrize(
     "answer",
@@ -202,7 +203,7 @@ def test_in_doubt_one_request_leaves_and_nothing_is_claimed(desk, odd, account, 
     assert len(odd.asked) == 1
 
 
-@pytest.mark.case(70)
+@pytest.mark.case(70, 203)
 @pytest.mark.rule("ANSWER_UNREADABLE")
 @pytest.mark.parametrize(
     "text", ["<html>fine</html>", "", "{}", "null", "[]", '{"id": "x", "status": "new"}']
@@ -249,7 +250,7 @@ def test_no_connection_for_a_look_up_says_nothing(desk, odd, account, make):
 # -- 4: an id is used once for ever ---------------------------------------------------------------
 
 
-@pytest.mark.case(11)
+@pytest.mark.case(11, 204)
 @pytest.mark.rule("ORDER_EXISTS")
 def test_an_order_that_exists_is_looked_up(desk, odd, account, make):
     account.submit = MUST_BE_UNIQUE
@@ -309,7 +310,7 @@ def test_an_order_under_way_is_not_called_unknown_by_a_question_that_overtakes_i
 # -- 8: a cancel is a request ---------------------------------------------------------------------
 
 
-@pytest.mark.case(39)
+@pytest.mark.case(39, 208)
 def test_a_cancel_that_is_taken_says_nothing_yet(desk, odd, account, make):
     at = desk(odd.url)
     at.told(make.submit())
@@ -394,7 +395,7 @@ def test_too_many_is_not_taken_and_is_not_repeated(desk, odd, account, make):
     assert len(odd.asked) == 1
 
 
-@pytest.mark.case(7)
+@pytest.mark.case(7, 202)
 @pytest.mark.rule("SUBMITS_TOO_OFTEN")
 def test_an_exit_waits_for_as_long_as_the_broker_says_and_goes(desk, odd, account, make):
     account.submit = (429, "", {"Retry-After": "1"})
@@ -406,6 +407,7 @@ def test_an_exit_waits_for_as_long_as_the_broker_says_and_goes(desk, odd, accoun
     assert 0.8 < time.monotonic() - started < 3
 
 
+@pytest.mark.case(227)
 @pytest.mark.rule("most_per_minute", "kept_for_exits")
 def test_entries_never_use_what_is_kept_for_exits(desk, odd, account, make):
     at = desk(odd.url, most_per_minute=10, kept_for_exits=0.4)
@@ -417,7 +419,7 @@ def test_entries_never_use_what_is_kept_for_exits(desk, odd, account, make):
     assert len(odd.asked) == 10
 
 
-@pytest.mark.case(74)
+@pytest.mark.case(74, 227)
 def test_questions_never_use_up_what_is_kept_for_exits(desk, odd, account, make):
     at = desk(odd.url, most_per_minute=20, kept_for_exits=0.5, most_queued=30)
     account.submit = (403, '{"code":40310000,"message":"no"}')
@@ -473,22 +475,77 @@ def test_a_full_queue_is_told_to_the_caller_at_once(desk, odd, account, make):
 # -- 26: keys that do not work any more -----------------------------------------------------------
 
 
+@pytest.mark.case(226)
 @pytest.mark.rule("KEYS_REFUSED", "KEYS_OF_ELSEWHERE")
 @pytest.mark.parametrize(
-    "answer", [(401, '{"message":"unauthorized."}'), (403, '{"message":"forbidden."}')]
+    ("answer", "requests"),
+    [((401, '{"message":"unauthorized."}'), 2), ((403, '{"message":"forbidden."}'), 2)],
 )
 def test_keys_that_stop_working_are_told_once_and_nothing_more_is_asked(
-    desk, odd, account, make, answer
+    desk, odd, account, make, answer, requests
 ):
     odd.answer = lambda _asked: answer
-    at = desk(odd.url)
+    at = desk(odd.url, first_pause_s=0.05)
     not_taken, locked_out = at.told(make.submit(), 2)
     assert isinstance(not_taken, OrderNotTaken)
     assert isinstance(locked_out, BrokerLockedOut)
     for command in (make.submit("exit"), make.snapshot(), make.cancel(), make.look_up()):
         with pytest.raises(BrokerUnavailableError):
             at.broker.send(command)
-    assert len(odd.asked) == 1
+    assert len(odd.asked) == requests
+
+
+@pytest.mark.rule("KEYS_REFUSED", "KEYS_OF_ELSEWHERE", "first_pause")
+@pytest.mark.parametrize(
+    "odd_answer",
+    [
+        (401, '{"message":"unauthorized."}'),
+        (401, "<html>401</html>"),
+        (401, ""),
+        (403, '{"message":"forbidden."}'),
+    ],
+)
+def test_one_odd_answer_locks_nobody_out(desk, odd, account, make, odd_answer):
+    """The order is not in the broker's books, and may be sent again."""
+    at = desk(odd.url, first_pause_s=0.2)
+    account.submit, good = odd_answer, account.submit
+    started = time.monotonic()
+    not_taken = at.one(make.submit())
+    assert isinstance(not_taken, OrderNotTaken)
+    assert time.monotonic() - started > 0.2
+    account.submit = good
+    assert isinstance(at.one(make.submit()), OrderReported)
+
+
+@pytest.mark.rule("KEYS_OF_ELSEWHERE")
+@pytest.mark.parametrize("status", [401, 403])
+def test_the_page_of_a_proxy_locks_nobody_out(desk, odd, account, make, status):
+    at = desk(odd.url, first_pause_s=0.05)
+    good, odd.answer = odd.answer, lambda _asked: (status, "<html><h1>403 forbidden.</h1></html>")
+    assert isinstance(at.one(make.snapshot()), SnapshotFailed)
+    assert len(odd.asked) <= 2  # no hammering either
+    assert isinstance(at.one(make.submit()), OrderNotTaken if status == 401 else OrderRejected)
+    odd.answer = good
+    assert isinstance(at.one(make.snapshot()), SnapshotTaken)
+
+
+def test_many_odd_answers_at_once_lead_to_one_question(desk, odd, account, make):
+    """The keys were seen to work after all of them were given."""
+    together = threading.Barrier(2)
+
+    def strange(asked):
+        if asked.method == "POST":
+            together.wait(5)
+            return 401, '{"message":"unauthorized."}'
+        return good(asked)
+
+    good, odd.answer = odd.answer, strange
+    at = desk(odd.url, first_pause_s=0.2)
+    at.broker.send(make.submit("exit"))
+    at.broker.send(make.submit())
+    events = at.inbox.wait(2)
+    assert [type(event) for event in events] == [OrderNotTaken] * 2
+    assert len(odd.of("GET")) == 1
 
 
 def test_what_waited_when_the_keys_stopped_working_is_not_asked(desk, odd, account, make):
@@ -512,8 +569,8 @@ def test_what_waited_when_the_keys_stopped_working_is_not_asked(desk, odd, accou
 @pytest.mark.case(82)
 @pytest.mark.rule("KEYS_REFUSED")
 def test_a_snapshot_that_is_locked_out_is_no_empty_one(desk, odd, account, make):
-    odd.answer = lambda _asked: (401, "")
-    locked_out, failed = desk(odd.url).told(make.snapshot(), 2)
+    odd.answer = lambda _asked: (401, '{"message":"unauthorized."}')
+    locked_out, failed = desk(odd.url, first_pause_s=0.05).told(make.snapshot(), 2)
     assert (type(locked_out), type(failed)) == (BrokerLockedOut, SnapshotFailed)
 
 

@@ -82,7 +82,7 @@ def test_alpaca_py_still_sends_everything_through_its_session():
     assert all(each[2]["allow_redirects"] is False for each in asked)
 
 
-@pytest.mark.case(4)
+@pytest.mark.case(4, 202)
 def test_alpaca_py_still_repeats_nothing_where_it_is_told_not_to():
     source = inspect.getsource(RESTClient._one_request)
     assert "status_code in self._retry_codes" in source
@@ -119,7 +119,7 @@ def listening(answer):
     return server, f"http://127.0.0.1:{server.getsockname()[1]}"
 
 
-@pytest.mark.case(74)
+@pytest.mark.case(74, 201)
 @pytest.mark.rule("read_timeout")
 @pytest.mark.parametrize("method", ["get", "post", "delete"])
 def test_a_server_that_says_nothing_is_a_timeout(session, method):
@@ -136,7 +136,7 @@ def test_a_server_that_says_nothing_is_a_timeout(session, method):
     assert 0.15e9 < calls[0].latency_ns < 2e9
 
 
-@pytest.mark.case(74)
+@pytest.mark.case(74, 201)
 @pytest.mark.rule("read_timeout")
 def test_a_server_that_answers_byte_by_byte_is_a_timeout(session):
     def drip(connection):
@@ -201,7 +201,7 @@ def test_a_place_that_nobody_finds_is_unreachable(session):
 # -- one request, as it is ------------------------------------------------------------------------
 
 
-@pytest.mark.case(4)
+@pytest.mark.case(4, 202)
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
 @pytest.mark.parametrize("text", ["<html><h1>502 Bad Gateway</h1></html>", '{"message":"x"}', ""])
 def test_one_request_leaves_and_the_answer_s_text_is_kept(session, odd, status, text):
@@ -216,6 +216,7 @@ def test_one_request_leaves_and_the_answer_s_text_is_kept(session, odd, status, 
     assert time.monotonic() - started < 2
 
 
+@pytest.mark.case(213)
 def test_a_good_answer_s_numbers_keep_their_digits(session, odd):
     text = '{"cash": 0.1234567890123456789, "who": "Zoë"}'
     odd.answer = lambda _asked: (200, text)

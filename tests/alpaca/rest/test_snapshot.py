@@ -35,6 +35,7 @@ class Books:
 
     def __init__(self) -> None:
         self.orders: list = []
+        self.ended: list = []
         self.fills: list = []
         self.positions: list = []
         self.account: object = ACCOUNT
@@ -49,9 +50,10 @@ class Books:
         if path in self.broken:
             return self.broken[path]
         if path == "/orders":
-            assert (query["status"], query["direction"]) == ("open", "asc")
+            assert query["direction"] == "asc"
             assert int(query["limit"]) <= 500
-            rows = [row for row in self.orders if is_after(row["submitted_at"], query)]
+            kept = {"open": self.orders, "closed": self.ended}[query["status"]]
+            rows = [row for row in kept if is_after(row["submitted_at"], query)]
             return 200, json.dumps(rows[: int(query["limit"])])
         if path == "/account/activities/FILL":
             assert int(query["page_size"]) <= 100
@@ -92,6 +94,36 @@ def test_a_snapshot_has_what_the_broker_has_exactly(desk, odd, books, make):
     assert [item.client_order_id for item in event.executions] == ["c0", ""]
 
 
+@pytest.mark.case(86)
+def test_a_fill_of_an_order_that_ended_unheard_of_is_named(desk, odd, books, make):
+    books.ended = [
+        make.order_row(
+            id=f"b{number}", client_order_id=name, status="filled", filled_qty="0.1",
+            filled_avg_price="580", submitted_at=iso_utc(make.now_ns + number),
+        )
+        for number, name in enumerate(("mqd-one-SPY-20241007T140500Z-entry-1", "by-hand"))
+    ]  # fmt: skip
+    books.fills = [fill(number, make.now_ns, order_id=f"b{number}") for number in range(2)]
+    event = desk(odd.url).one(make.snapshot())
+    assert [item.client_order_id for item in event.executions] == [
+        "mqd-one-SPY-20241007T140500Z-entry-1", "",
+    ]  # fmt: skip
+
+
+def test_who_is_not_ours_is_asked_after_once(desk, odd, books, make):
+    def asked() -> int:
+        return sum("status=closed" in each.path for each in odd.asked)
+
+    books.fills = [fill(1, make.now_ns, order_id="b1")]
+    at = desk(odd.url)
+    at.one(make.snapshot())
+    at.one(make.snapshot())
+    assert asked() == 1
+    books.fills.append(fill(2, make.now_ns + 1, order_id="b2"))
+    at.one(make.snapshot())
+    assert asked() == 2
+
+
 def test_it_answers_the_question_that_was_asked(desk, odd, books, make):
     at = desk(odd.url)
     at.clock.at_ns += 7
@@ -99,7 +131,7 @@ def test_it_answers_the_question_that_was_asked(desk, odd, books, make):
     assert (event.asked_ns, event.at_ns) == (make.now_ns + 3, make.now_ns + 7)
 
 
-@pytest.mark.case(85)
+@pytest.mark.case(85, 221)
 @pytest.mark.rule("history_page")
 @pytest.mark.parametrize("count", [0, 1, 50, 51, 500, 501, 1203])
 def test_every_working_order_is_read(desk, odd, books, make, count):
@@ -108,7 +140,7 @@ def test_every_working_order_is_read(desk, odd, books, make, count):
     assert [report.client_order_id for report in event.orders] == [f"c{n}" for n in range(count)]
 
 
-@pytest.mark.case(85)
+@pytest.mark.case(85, 221)
 @pytest.mark.rule("history_page")
 @pytest.mark.parametrize("group", [2, 7, 400])
 def test_orders_of_one_instant_are_not_lost_between_pages(desk, odd, books, make, group):
@@ -190,7 +222,7 @@ def test_an_account_that_never_stands_still_is_no_snapshot(desk, odd, books, mak
     assert isinstance(desk(odd.url).one(make.snapshot()), SnapshotFailed)
 
 
-@pytest.mark.case(85)
+@pytest.mark.case(85, 221)
 def test_a_broker_that_pages_badly_ends_all_the_same(desk, odd, books, make):
     rows = [fill(number, make.now_ns) for number in range(100)]
     books.broken = {"/account/activities/FILL": (200, json.dumps(rows))}
@@ -198,7 +230,7 @@ def test_a_broker_that_pages_badly_ends_all_the_same(desk, odd, books, make):
     assert len(event.executions) == 100
 
 
-@pytest.mark.case(70)
+@pytest.mark.case(70, 215)
 def test_an_account_without_fields_that_went_away_is_noticed(desk, odd, books, make):
     books.account = {"status": "ACTIVE", "cash": None, "something_new": 1}
     at = desk(odd.url)
@@ -208,7 +240,7 @@ def test_an_account_without_fields_that_went_away_is_noticed(desk, odd, books, m
     assert "status" not in unsaid
 
 
-@pytest.mark.case(88)
+@pytest.mark.case(88, 224)
 def test_orders_of_others_are_reported_as_they_are(desk, odd, books, make):
     """What `close_position` and bracket legs make has ids that the broker gave."""
     books.orders = [

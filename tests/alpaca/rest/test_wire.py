@@ -86,7 +86,7 @@ def test_fill_activities_are_read_with_the_stream_s_execution_ids():
 # -- fields come and go (the day-trade fields went) -----------------------------------------------
 
 
-@pytest.mark.case(70)
+@pytest.mark.case(70, 215)
 @pytest.mark.parametrize("is_gone", [True, False])
 def test_an_account_without_the_day_trade_fields_and_with_new_ones_is_read(is_gone):
     row = {"account_number": "PA1", "status": "ACTIVE", "cash": "10.50", "multiplier": "4"}
@@ -218,7 +218,7 @@ def test_an_activity_that_does_not_fit_is_unreadable(change):
     assert isinstance(reading(read_execution, json.dumps(row | change)), Unreadable)
 
 
-@pytest.mark.case(38)
+@pytest.mark.case(38, 213)
 def test_a_number_that_floats_would_change_stays_as_it_is():
     text = '{"symbol": "S", "qty": 0.1234567890123456789, "side": "long", "avg_entry_price": 0.1}'
     position = reading(read_position, text)
