@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -65,7 +66,7 @@ def _require_packages() -> None:
         if find_spec(name) is None:
             raise SettingsError(
                 f"the practice exchange needs the package {name}; "
-                "install it with: pip install 'miniquantdesk[practice]'"
+                f"install it with: {sys.executable} -m pip install {name}"
             )
 
 

@@ -33,7 +33,7 @@ _SHARE_STEP = Decimal("0.000001")
 
 @dataclass(slots=True)
 class DriftFacts:
-    """One position's difference, and the whole comparison's, as the rules read them."""
+    """One difference, of a position or of an ended order, and the whole comparison's."""
 
     qty: float = 0.0
     share: float = 0.0
@@ -43,6 +43,7 @@ class DriftFacts:
     orders: int = 0
     since_fill_s: float = 0.0
     has_filled: bool = False
+    has_ended: bool = False
     missing_positions: int = 0
     largest_share: float = 0.0
 
@@ -195,7 +196,7 @@ def _ended(engine: Engine, state: DeskState, snapshot: SnapshotTaken) -> Iterato
         order_id = report.client_order_id
         if order_id in state.orders and order_id not in state.working:
             looks = looks_at(state, order_id, _ZERO, report.qty)
-            facts = DriftFacts(looks=looks, orders=1)
+            facts = DriftFacts(looks=looks, has_ended=True)
             given = (None, None, state.session, state.desk, None, None, facts)
             difference = Difference(LOST_ORDER, order_id, _ZERO, report.qty)
             yield _LookedAt(difference, False, bool(looks_again.evaluate(*given)))

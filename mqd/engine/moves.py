@@ -133,7 +133,11 @@ def count_exits(state: DeskState, strategy: str, symbol: str) -> int:
 def count_queued(state: DeskState) -> int:
     """How many orders of ours were handed over that have not ended and nobody has confirmed."""
     orders = [state.orders[order_id] for order_id in state.working]
-    return sum(1 for order in orders if order.broker_order_id is None and not order.filled_qty)
+    return sum(
+        1
+        for order in orders
+        if order.broker_order_id is None and not order.filled_qty and not order.never_left
+    )
 
 
 def exit_excess(state: DeskState, order: Order) -> float:

@@ -6,6 +6,7 @@ An address holds secrets. Nothing here repeats it, and apprise's own log is not 
 from __future__ import annotations
 
 import logging
+import sys
 import warnings
 from typing import Any
 
@@ -51,7 +52,8 @@ def _apprise() -> Any:
         import apprise
     except ImportError:
         raise SettingsError(
-            "notifications need apprise: pip install 'miniquantdesk[notify]'"
+            "notifications need the package apprise; "
+            f"install it with: {sys.executable} -m pip install apprise"
         ) from None
     log = logging.getLogger("apprise")  # it would write to stderr, with parts of addresses
     log.propagate = False

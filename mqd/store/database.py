@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -163,7 +164,8 @@ def engine_for(url: URL, *, write: bool, limits: JournalLimits = DEFAULT) -> Eng
         engine = create_engine(url, poolclass=NullPool)
     except (NoSuchModuleError, ModuleNotFoundError) as error:
         raise SettingsError(
-            f"the driver for {url.drivername} is not installed: pip install 'psycopg[binary]'"
+            f"the driver for {url.drivername} is not installed; "
+            f"install it with: {sys.executable} -m pip install 'psycopg[binary]'"
         ) from error
     if not write:
         return engine.execution_options(postgresql_readonly=True)

@@ -278,6 +278,7 @@ class RestServer:
         self.failures: list[tuple[int, str, dict[str, str]]] = []
         self.is_down = False
         self.is_slow_s = 0.0
+        self.answered = 0
         self.rows_of = lambda bars: [rest_row(bar) for bar in bars]
         outer = self
 
@@ -304,6 +305,7 @@ class RestServer:
         status, text = 200, ""
         headers: dict[str, str] = {}
         time.sleep(self.is_slow_s)
+        self.answered += 1
         if self.is_down:
             status, text = 503, "<html>down</html>"
         elif self.failures:

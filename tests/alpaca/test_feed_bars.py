@@ -371,11 +371,11 @@ def test_a_history_that_hangs_holds_a_bar_up_no_longer_than_its_time_limit(
     eventually(lambda: bench.inbox.names == UP)
     bench.live(0)
     eventually(lambda: bench.minutes == [0])
-    bench.rest.is_slow_s = 2.0
-    started = time.monotonic()
+    before = bench.rest.answered
+    bench.rest.is_slow_s = 10.0
     bench.live(2)
     eventually(lambda: bench.minutes == [0, 2])
-    assert 0.4 < time.monotonic() - started < 1.5
+    assert len(bench.rest.asked) > before == bench.rest.answered
     assert bench.defects == ["GAP"]
 
 
@@ -386,14 +386,14 @@ def test_a_bar_that_follows_on_what_is_there_waits_for_no_answer(bench, eventual
     eventually(lambda: bench.inbox.names == UP)
     bench.live(0)
     eventually(lambda: bench.minutes == [0])
-    bench.rest.is_slow_s = 3.0
+    before = bench.rest.answered
+    bench.rest.is_slow_s = 10.0
     bench.clock.time_ns = at(3) + NS_PER_S  # silent: it connects again, and asks for two minutes
     eventually(lambda: bench.data.connected == 2 and bench.data.live)
     eventually(lambda: bench.rest.asked)
-    started = time.monotonic()
     bench.data.bars(bench.make_bar(at(1), 100.25))
     eventually(lambda: bench.minutes == [0, 1])
-    assert time.monotonic() - started < 0.3
+    assert bench.rest.answered == before
     assert not bench.defects
 
 

@@ -131,18 +131,28 @@ def a_day(folder: Path, number: int, kills: int, chance: random.Random) -> tuple
                 process = started(exchange, path)
             until_heard(exchange, process)
             over.wait(PATIENCE_S)
-        time.sleep(3.0)  # what is still to be settled is settled
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(PATIENCE_S) == 0
-        truth = exchange.books()
-    with open_journal(str(path), SystemClock(), write=False) as journal:
-        assert verify(journal).ok
-        found = list(replay(journal))
+        truth = settled(exchange, process)
+    found = replayed(path)
     notes = [note for item in found for note in item.outcome.notes]
     incidents = [f"{n.error}: {n.message}" for n in notes if isinstance(n, IncidentRaised)]
     held = {each["symbol"]: Decimal(each["qty"]) for each in truth["positions"]}
     ids = [order["client_order_id"] for order in truth["orders"]]
     return killed, Came(held, Decimal(truth["cash"]), ids, found[-1].state, incidents)
+
+
+def settled(exchange, process):
+    """The exchange's books after the desk has settled what was under way, and has ended."""
+    time.sleep(3.0)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(PATIENCE_S) == 0
+    return exchange.books()
+
+
+def replayed(path):
+    """Everything in the desk's journal, which is whole."""
+    with open_journal(str(path), SystemClock(), write=False) as journal:
+        assert verify(journal).ok
+        return list(replay(journal))
 
 
 @pytest.mark.case(76)
@@ -190,13 +200,8 @@ def test_a_stop_sells_for_a_desk_that_is_dead(tmp_path):
         process = started(exchange, path)
         until_heard(exchange, process)
         exchange.step(2)
-        time.sleep(3.0)  # what is still to be settled is settled
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(PATIENCE_S) == 0
-        truth = exchange.books()
-    with open_journal(str(path), SystemClock(), write=False) as journal:
-        assert verify(journal).ok
-        found = list(replay(journal))
+        truth = settled(exchange, process)
+    found = replayed(path)
     state = found[-1].state
     assert not truth["positions"]
     assert not state.ledger.positions.open_positions()

@@ -198,6 +198,15 @@ def said(decisions: list[Decision]) -> list[tuple[object, ...]]:
     return [(d.at_ns, d.strategy, d.outcome, d.no_trade, d.exits, d.data) for d in decisions]
 
 
+def played_until_it_holds(desk) -> int:
+    """Play bars until the desk holds shares; how many they were."""
+    played = 0
+    while not desk.desk_run.desk.state.holdings:
+        desk.play(1)
+        played += 1
+    return played
+
+
 @pytest.mark.case(140)
 def test_a_day_over_real_lines_decides_and_trades_as_a_back_test(
     rehearse, exchange, book, tmp_path
@@ -262,10 +271,7 @@ def test_a_restart_in_position_goes_on_where_it_was(rehearse, exchange, book):
     trades, _ = wanted(book)
     desk = rehearse()
     desk.listens()
-    played = 0
-    while not desk.desk_run.desk.state.holdings:
-        desk.play(1)
-        played += 1
+    played = played_until_it_holds(desk)
     desk.end()
     again = rehearse()
     assert again.desk_run.is_restart
@@ -327,10 +333,7 @@ def in_position(rehearse: Callable[..., Rehearsal]) -> int:
     """Let a desk trade until it holds shares, and end it; how many bars it took."""
     desk = rehearse()
     desk.listens()
-    played = 0
-    while not desk.desk_run.desk.state.holdings:
-        desk.play(1)
-        played += 1
+    played = played_until_it_holds(desk)
     desk.end()
     return played
 
@@ -489,10 +492,7 @@ def test_fills_that_the_list_names_otherwise_are_booked_once(rehearse, book, exc
     trades, _ = wanted(book)
     desk = rehearse()
     desk.listens()
-    played = 0
-    while not desk.desk_run.desk.state.holdings:
-        desk.play(1)
-        played += 1
+    played = played_until_it_holds(desk)
     desk.end()
     again = rehearse()
     again.listens()

@@ -219,7 +219,7 @@ def test_case_075_orders_in_a_heap_stop_the_next_entry(scene, queued, holds):
         order_id = f"mqd-other-QQQ-{number}-exit"
         state.orders[order_id] = Order(
             order_id, "other", "QQQ", "sell", "market", "exit", Decimal(1), Decimal(50), None,
-            "STOP_LOSS", "digest", state.now_ns, "PENDING", asked_ns=state.now_ns,
+            "STOP_LOSS", "digest", state.now_ns, "PENDING", asked_ns=state.now_ns, times_sent=1,
         )  # fmt: skip
         state.working.add(order_id)
     scene.bar(99.5)

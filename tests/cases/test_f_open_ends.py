@@ -196,7 +196,7 @@ def test_case_026_an_order_whose_shares_are_booked_ends_when_the_broker_says_so(
 
 @pytest.mark.case(44)
 @pytest.mark.case(86)
-@pytest.mark.rule("OL-91", "EXTERNAL_ORDER", "DESK_NOT_ACTIVE", "lost_order", "MAY_BE_A_FILL")
+@pytest.mark.rule("OL-91", "EXTERNAL_ORDER", "DESK_NOT_ACTIVE", "lost_order", "MAY_HAVE_ENDED")
 @pytest.mark.parametrize("heard", ["stream", "comparison"])
 def test_case_044_an_order_given_up_as_never_sent_that_works_after_all_stops_entries(
     eager_scene, heard

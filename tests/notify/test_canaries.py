@@ -173,7 +173,7 @@ def test_without_apprise_one_line_says_so(mqd, desk, tmp_path):
         PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}",
     )  # fmt: skip
     assert done.returncode == 2
-    assert b"pip install 'miniquantdesk[notify]'" in done.stderr
+    assert b" -m pip install apprise" in done.stderr
     assert done.stderr.count(b"\n") == 1
 
 

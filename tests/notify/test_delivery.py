@@ -137,5 +137,5 @@ def test_an_address_that_apprise_does_not_know_is_not_repeated(address, capfd):
 
 def test_without_apprise_one_line_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "apprise", None)
-    with pytest.raises(SettingsError, match=r"pip install 'miniquantdesk\[notify\]'"):
+    with pytest.raises(SettingsError, match="-m pip install apprise"):
         AppriseNotifier("json://127.0.0.1")

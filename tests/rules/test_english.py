@@ -479,6 +479,9 @@ GOLDEN = {
         "The session is open, and the profile is not backtest, and the desk does not wait for "
         "a snapshot, and the time since the last snapshot was asked for is 5 minutes "
         "(`limits.reconcile_every`) or more.",
+    "MAY_HAVE_ENDED":
+        "The order has ended here and works at the broker, and the looks that showed the "
+        "same are fewer than 3 (`limits.drift_looks`).",
     "MAY_BE_A_FILL":
         "The looks that showed the same are fewer than 3 (`limits.drift_looks`), and (the working "
         "orders on the symbol are more than 0, or (the time since the last fill on the symbol is "

@@ -336,9 +336,18 @@ def test_what_may_be_a_fill_on_its_way_is_looked_at_again(
 ) -> None:
     known = since_fill_s is not None
     drift = SimpleNamespace(
-        looks=looks, orders=orders, since_fill_s=since_fill_s if known else 0.0, has_filled=known
-    )
+        looks=looks, orders=orders, since_fill_s=since_fill_s if known else 0.0, has_filled=known,
+        has_ended=False,
+    )  # fmt: skip
     assert true(book.drift_looks_again, drift) == (("MAY_BE_A_FILL",) if again else ())
+
+
+@pytest.mark.parametrize(("looks", "again"), [(1, True), (2, True), (3, False)])
+def test_an_order_that_has_ended_here_and_works_there_is_looked_at_again(book, looks, again):
+    drift = SimpleNamespace(
+        looks=looks, orders=0, since_fill_s=0.0, has_filled=False, has_ended=True
+    )
+    assert true(book.drift_looks_again, drift) == (("MAY_HAVE_ENDED",) if again else ())
 
 
 def test_an_entry_is_not_sent_again_while_the_desk_and_the_broker_may_not_agree(book) -> None:

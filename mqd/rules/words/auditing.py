@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mqd.ground.units import DURATION, ORDERS, POSITIONS, RATIO, REQUESTS, SHARES, USD, Unit
+from mqd.ground.units import BOOL, DURATION, ORDERS, POSITIONS, RATIO, REQUESTS, SHARES, USD, Unit
 from mqd.rules.words.fact import DRIFT_OF_ACCOUNT, DRIFT_OF_POSITION, INVARIANT, Fact
 
 _POSITION = frozenset({DRIFT_OF_POSITION})
@@ -35,6 +35,11 @@ AUDITING = (
     Fact(
         "drift.orders", ORDERS, "Orders of the desk on the symbol that have not ended.",
         _POSITION, "subject.orders", is_integer=True,
+    ),
+    Fact(
+        "drift.has_ended", BOOL,
+        "The difference is an order that works at the broker and has ended here.",
+        _POSITION, "subject.has_ended",
     ),
     Fact(
         "drift.since_fill", DURATION,

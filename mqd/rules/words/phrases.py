@@ -126,6 +126,10 @@ ANSWERS: dict[str, tuple[str, str]] = {
     "desk.is_waiting_for_snapshot": (
         "the desk waits for a snapshot", "the desk does not wait for a snapshot",
     ),
+    "drift.has_ended": (
+        "the order has ended here and works at the broker",
+        "the difference is no order that has ended here",
+    ),
     "desk.is_protected": (
         "a protection lets no entry through", "no protection stops entries",
     ),
