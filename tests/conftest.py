@@ -16,6 +16,10 @@ from mqd.rules.changes import Changes
 from mqd.rules.validate import load_rules
 
 ROOT = Path(__file__).resolve().parents[1]
+OF_THE_MOMENT = ("daily_loss_limit", "time_window")
+"""The protections that remember nothing: beside the others, which have tests of their own, a desk
+could not be shown to enter twice within minutes."""
+PORTFOLIO = "desk/portfolio.yaml"
 
 
 @pytest.fixture(scope="session")
@@ -32,7 +36,9 @@ def proofs() -> Iterator[dict[str, dict[str, Any]]]:
 def edited(tmp_path) -> Callable[..., RuleBook]:
     """The shipped rules with words replaced: `edited({file: {old: new}}, symbol="QQQ")`.
 
-    `copies={new file: (old file, {old: new})}` adds files before that.
+    Of the protections those that remember nothing are kept, unless `protections` says otherwise.
+    `copies={new file: (old file, {old: new})}` adds files before that; a strategy that is added
+    gets a share of the account too, and is asked after those that had one.
     """
 
     def load(
@@ -44,11 +50,19 @@ def edited(tmp_path) -> Callable[..., RuleBook]:
         shutil.copytree(ROOT / "rules", root)
         for name, (original, words) in (copies or {}).items():
             _write(root / name, (root / original).read_text(encoding="utf-8"), words)
+            if name.startswith("strategies/"):
+                _share(root / PORTFOLIO, Path(name).stem)
         for name, words in (edits or {}).items():
             _write(root / name, (root / name).read_text(encoding="utf-8"), words)
-        return load_rules(root, Changes(**changes))
+        return load_rules(root, Changes(**{"protections": OF_THE_MOMENT} | changes))
 
     return load
+
+
+def _share(path: Path, strategy: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    given = f"  {strategy}:\n    share: 0.1\n    min: 0\n    max: 1\n    because: A test.\n"
+    path.write_text(text.replace("\nreallocation:", f"{given}\nreallocation:"), encoding="utf-8")
 
 
 def _write(path: Path, text: str, words: dict[str, str]) -> None:

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from mqd.app.backtest import END_OF_DATA, run_backtest
+from mqd.app.backtest import run_backtest
+from mqd.app.end_of_data import END_OF_DATA
 from mqd.brokers.simulated import SimulationSettings
 from mqd.ground.times import iso_utc
 from mqd.model.position import Trade

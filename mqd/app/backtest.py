@@ -9,32 +9,37 @@ from pathlib import Path
 
 from mqd import __version__
 from mqd.app.bars import recorded_feed
+from mqd.app.end_of_data import closed_at_the_end
+from mqd.app.shadow import ShadowLedger
 from mqd.brokers.simulated import SimulatedBroker, SimulationSettings
 from mqd.engine.core import Engine
 from mqd.engine.state import DeskState
-from mqd.ground.times import NS_PER_MINUTE
 from mqd.model.decision import Outcome
 from mqd.model.event import DeskStarted, Event
 from mqd.model.position import Trade
 from mqd.ports.journal import Journal
+from mqd.publish.shadow import ShadowReport
 from mqd.rules.book import RuleBook
 from mqd.rules.compile.book import CompiledBook, compile_book
 from mqd.runtime.desk import Desk, Watcher
 from mqd.runtime.loop import Loop
 from mqd.store.memory import MemoryJournal
 
-END_OF_DATA = "END_OF_DATA"
 PROFILE = "backtest"
 
 
 @dataclass(frozen=True, slots=True)
 class BacktestResult:
-    """What a back-test found: its trades in order of exit, and the desk as it stands."""
+    """What a back-test found: its trades in order of exit, and the desk as it stands.
+
+    `shadows` is what protections kept out, where that was asked for.
+    """
 
     book: CompiledBook
     trades: tuple[Trade, ...]
     state: DeskState
     bars: int
+    shadows: ShadowReport | None = None
 
     @property
     def pnl_usd(self) -> Decimal:
@@ -65,8 +70,12 @@ def run_backtest(
     simulation: SimulationSettings,
     watchers: Iterable[Watcher] = (),
     journal: Journal | None = None,
+    *,
+    with_shadows: bool = False,
 ) -> BacktestResult:
     """Run the rules over the bars; a position still open at the end is closed at the last close.
+
+    With shadows what protections keep out is followed beside it; the run itself is the same.
 
     Raises:
         BarsFileError: a file cannot be read.
@@ -76,20 +85,16 @@ def run_backtest(
     trades = _Trades()
     keeper = journal if journal is not None else MemoryJournal(keep=False)
     keeper.remember_rules(book.digest, book.canonical)
-    desk = Desk(Engine.of(compiled), DeskState(), keeper, SimulatedBroker(simulation))
-    loop = Loop(desk, (trades, *watchers))
+    broker = SimulatedBroker(simulation)
+    desk = Desk(Engine.of(compiled), DeskState(), keeper, broker)
+    shadows = ShadowLedger(compiled, broker) if with_shadows else None
+    loop = Loop(desk, (trades, *([shadows] if shadows is not None else []), *watchers))
     start_ns = feed.rows.first_ns if feed.rows.count else 0
     desk.take(DeskStarted(start_ns, book.digest, PROFILE, __version__))
     loop.run(feed.events())
-    open_trades = _close_open(desk.state)
-    return BacktestResult(compiled, (*trades.found, *open_trades), desk.state, feed.rows.count)
-
-
-def _close_open(state: DeskState) -> list[Trade]:
-    found: list[Trade] = []
-    for position in state.ledger.positions.open_positions():
-        symbol = state.symbol(position.symbol)
-        last_end_ns = symbol.newest_start_ns + NS_PER_MINUTE
-        price = Decimal(repr(symbol.last_close))
-        found.append(state.ledger.closed_at(position, price, last_end_ns, END_OF_DATA))
-    return found
+    positions = desk.state.ledger.positions.open_positions()
+    open_trades = [closed_at_the_end(desk.state, position) for position in positions]
+    return BacktestResult(
+        compiled, (*trades.found, *open_trades), desk.state, feed.rows.count,
+        shadows.report() if shadows is not None else None,
+    )  # fmt: skip

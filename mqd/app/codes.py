@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Iterator
 from types import ModuleType
 
-from mqd.app import backtest
+from mqd.app import end_of_data
 from mqd.brokers import simulated
 from mqd.brokers.alpaca import errands, orders
 from mqd.feeds import mending, sequence
@@ -87,10 +87,10 @@ def every_meaning(book: RuleBook) -> Iterator[Meaning]:
         yield Meaning(code, _REFUSAL, means, source_line(module, code), then=then)
     yield from listed_meanings()
     yield from _records()
-    end = backtest.END_OF_DATA
+    end = end_of_data.END_OF_DATA
     yield Meaning(
         end, "exit of a back-test", "The bars ended with a position open; it was closed at the "
-        "last close.", source_line(backtest, end), then="give the back-test more bars",
+        "last close.", source_line(end_of_data, end), then="give the back-test more bars",
     )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from decimal import Decimal
 from hashlib import sha256
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mqd.app.attributed import AttributionOf
 from mqd.app.backtest import BacktestResult, run_backtest
 from mqd.app.bars import recorded_feed
 from mqd.brokers.simulated import SimulationSettings
@@ -19,7 +20,10 @@ from mqd.feeds.mending import RecordedBars
 from mqd.feeds.samples import sample_bars
 from mqd.ground.canonical import decimal_text
 from mqd.ground.errors import BarsFileError, SettingsError
+from mqd.ground.times import iso_utc
+from mqd.publish.attribution import AttributionReport
 from mqd.publish.evidence import NAME, EvidenceRecord, counted_twice, read_records
+from mqd.publish.figures import signed_usd
 from mqd.publish.risk import risks, stop_codes, stopped_trades
 from mqd.publish.tally import Tally
 from mqd.rules.book import RuleBook
@@ -64,9 +68,10 @@ def record_evidence(plan: EvidencePlan, watchers: Iterable[Watcher] = ()) -> Evi
     book = load_rules(plan.rules, Changes(strategy, values=plan.values))
     files = sorted(plan.bars, key=lambda path: path.name)
     _refuse_samples(recorded_feed(files, book).rows, files)
-    tally = Tally()
-    result = run_backtest(book, files, plan.simulation, (tally, *watchers))
-    return _record(plan, declared.digest, result, tally, files)
+    tally, attribution = Tally(), AttributionOf(book)
+    result = run_backtest(book, files, plan.simulation, (tally, attribution, *watchers))
+    record = _record(plan, declared.digest, result, tally, files)
+    return replace(record, caught=_caught(book, attribution.report(result)))
 
 
 def write_evidence(record: EvidenceRecord, folder: Path) -> Path:
@@ -93,17 +98,19 @@ def write_evidence(record: EvidenceRecord, folder: Path) -> Path:
 
 
 def _strategy(book: RuleBook, thesis: str, wanted: str | None) -> str:
-    """The strategy whose trades are the evidence."""
+    """The strategy whose trades are the evidence; a draft's may be the first of its thesis."""
     theses = [item.header.id for item in book.theses]
     if thesis not in theses:
         raise SettingsError(f"there is no thesis `{thesis}`; {did_you_mean(thesis, theses)}")
-    own = [item.id for item in book.strategies if item.thesis == thesis and item.runs]
-    if wanted is None and len(own) == 1:
-        return own[0]
+    trading = [item for item in book.strategies if item.thesis == thesis]
+    running = [item for item in trading if item.runs] or trading
+    own = [item.id for item in trading]
+    if wanted is None and len(running) == 1:
+        return running[0].id
     if wanted in own:
         return str(wanted)
     if not own:
-        raise SettingsError(f"no strategy that runs trades on {thesis}: nothing to record")
+        raise SettingsError(f"no strategy trades on {thesis}: nothing to record")
     if wanted is None:
         raise SettingsError(f"several strategies trade on {thesis}; name one with --strategy: "
                             f"{', '.join(own)}")  # fmt: skip
@@ -157,6 +164,24 @@ def _record(
         fill=plan.simulation.fill,
         slippage_bps=plan.simulation.slippage_bps,
         command=_command(plan, strategy.id, files),
+    )
+
+
+def _caught(book: RuleBook, found: AttributionReport) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """What each failure regime caught, in words; those that caught nothing say so."""
+    trades = {
+        f"{iso_utc(item.risk.trade.entry_ns)} to {iso_utc(item.risk.trade.exit_ns)}, "
+        f"{signed_usd(item.risk.trade.pnl_usd)} USD": item.failures
+        for item in found.trades
+    }
+    entries = {
+        f"{iso_utc(item.order.created_ns)}, {item.order.state}": item.failures
+        for item in found.entries
+    }
+    codes = sorted(item.code for each in book.strategies for item in each.failure_regimes)
+    return tuple(
+        (code, tuple(text for text, failures in (trades | entries).items() if code in failures))
+        for code in codes
     )
 
 

@@ -18,6 +18,7 @@ from mqd.app.lines import Answer, Lines, booked_there, session_of
 from mqd.app.operate import would_move
 from mqd.app.preflight import FAILED, STARTS, Check, Preflight, refuse_failed
 from mqd.app.run import RunPlan
+from mqd.app.series import SeriesFiles, SeriesWatch
 from mqd.app.times import TimesWatch
 from mqd.brokers.alpaca.properties import SymbolPropertiesCache
 from mqd.brokers.alpaca.session import AlpacaSession
@@ -122,13 +123,19 @@ class LiveRun:
         answer = Answer()
         lookers_on = [_LookerOn(watcher) for watcher in watchers]
         file = kill_file(self.plan.settings.kill_file, self.plan.journal_url)
+        files = SeriesFiles(self.plan.settings.series, self.plan.book)
         with self._held:
             times = self._times()
             loop = Loop(
                 self.desk,
                 (*lookers_on, self._cycles, answer, FeedTime(self.clock), times),
                 interruptions=interruptions_of(
-                    self.desk, self.journal, self.clock, file, halt_wanted, [times]
+                    self.desk,
+                    self.journal,
+                    self.clock,
+                    file,
+                    halt_wanted,
+                    [times, SeriesWatch(files, self.desk, self.clock)],
                 ),
             )
             events = self._events(loop, stop_wanted)

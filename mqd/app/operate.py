@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from mqd.engine.core import Engine
+from mqd.engine.lives import OPENS
 from mqd.engine.moves import in_age_order, waits_here
-from mqd.engine.operate import ADOPT, DESK_BUTTONS
+from mqd.engine.operate import ADOPT, APPROVE, DESK_BUTTONS, REARM, REFUSED
 from mqd.engine.state import DeskState
 from mqd.ground.errors import JournalError, JournalInUseError, SettingsError
 from mqd.ground.times import NS_PER_S
@@ -21,6 +22,7 @@ from mqd.model.decision import OperatorHeard, Outcome
 from mqd.model.event import BrokerEvent, Event, OperatorActed
 from mqd.model.order import Order
 from mqd.ports.clock import Clock
+from mqd.publish.measured_now import WHOLE_DESK, subjects
 from mqd.publish.status import DeskStatus, StatusWatcher
 from mqd.rules.problems import did_you_mean
 from mqd.runtime.desk import Desk
@@ -28,10 +30,13 @@ from mqd.runtime.replay import replay
 from mqd.store.journal import SqlJournal, open_journal
 from mqd.store.requests import OperatorRequest, put_request, taken_seq
 
-__all__ = ["ADOPT", "Button", "Pressed", "desk_time_ns", "press", "requested", "would_move"]
+__all__ = [
+    "ADOPT", "Button", "FollowedDesk", "KeptCommands", "Pressed", "desk_time_ns", "press",
+    "requested", "wait_taken", "would_move",
+]  # fmt: skip
 
 _ASKED_EVERY_S = 0.1
-DISABLE = "disable"
+DISABLE, ENABLE = "disable", "enable"
 _STOPS = frozenset({"halt", "reduce", "flatten"})
 _WALL_CLOCK_PROFILES = frozenset({"paper", "live"})
 
@@ -125,9 +130,24 @@ class FollowedDesk:
             rows = self.engine.book.rules.desk_machine.rows
             event = DESK_BUTTONS[button.action]
             return self.state.state_name in {row.target for row in rows if event in row.events}
+        if button.action == REARM:
+            locks, initial = self.state.locks, self.engine.book.rules.protection_machine.initial
+            return all(
+                lock.state_name == initial
+                for key, lock in locks.items()
+                if button.strategy in {key, key.partition("/")[0]}
+            )
+        if button.action == APPROVE:
+            return not self.heard.startswith(REFUSED)
+        if button.action == ENABLE:
+            return button.strategy not in self.state.disabled and self._lives(button.strategy)
         if button.strategy:
             return (button.strategy in self.state.disabled) == (button.action == DISABLE)
         return True
+
+    def _lives(self, strategy: str) -> bool:
+        life = self.state.lives.get(strategy)
+        return life is None or life.state_name in OPENS
 
     def answer(self, button: Button, before: DeskStatus | None) -> Pressed:
         """What came of a button that this desk has taken."""
@@ -156,7 +176,7 @@ def press(place: str, button: Button, clock: Clock, wait_s: float) -> Pressed:
         return _press_here(place, button, clock, is_left=False)
     except JournalInUseError:
         number = put_request(place, OperatorRequest(*button, clock.now_ns()))
-    seq = _wait(place, number, clock, wait_s)
+    seq = wait_taken(place, number, clock, wait_s)
     if seq is not None:
         try:
             with open_journal(place, clock, write=False) as journal:
@@ -193,10 +213,30 @@ def requested(journal: SqlJournal, state: DeskState, clock: Clock) -> Iterator[O
 
 
 def _check_strategy(button: Button, followed: FollowedDesk) -> None:
+    if button.action == REARM:
+        _check_protection(button.strategy, followed)
+        return
     known = [item.id for item in followed.engine.book.rules.strategies if item.runs]
     if button.strategy and button.strategy not in known:
         hint = did_you_mean(button.strategy, known)
         raise SettingsError(f"this desk runs no strategy `{button.strategy}`; {hint}")
+
+
+def _check_protection(name: str, followed: FollowedDesk) -> None:
+    """By its id, or by that and what it is about, as the status shows it."""
+    named, _, subject = name.partition("/")
+    protections = {item.id: item for item in followed.engine.book.rules.protections}
+    locks = followed.state.locks
+    known = protections.keys() | {key.partition("/")[0] for key in locks}
+    if named not in known:
+        raise SettingsError(f"this desk has no protection `{named}`; {did_you_mean(named, known)}")
+    if named in protections and "/" in name and name not in locks:
+        about = set(subjects(followed.engine.book.rules, protections[named])) - {WHOLE_DESK}
+        if not about:
+            raise SettingsError(f"`{named}` is about the whole desk; leave `/{subject}` out")
+        if subject not in about:
+            hint = did_you_mean(subject, about)
+            raise SettingsError(f"`{named}` asks nothing about `{subject}`; {hint}")
 
 
 def _press_here(place: str, button: Button, clock: Clock, *, is_left: bool) -> Pressed:
@@ -222,7 +262,7 @@ def _events(
         yield OperatorActed(desk_time_ns(state, clock), *button)
 
 
-def _wait(place: str, number: int, clock: Clock, wait_s: float) -> int | None:
+def wait_taken(place: str, number: int, clock: Clock, wait_s: float) -> int | None:
     """The event by which a running desk took the request, if it did so in time."""
     until_ns = clock.monotonic_ns() + round(wait_s * NS_PER_S)
     while True:

@@ -6,22 +6,31 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from mqd.app.attributed import AttributionOf
 from mqd.app.backtest import run_backtest
 from mqd.brokers.simulated import SimulationSettings
+from mqd.engine.portfolio import RAISED, RETURNED
 from mqd.engine.state import DeskState
 from mqd.feeds.calendar import exchange_time_text
 from mqd.ground.errors import SettingsError
 from mqd.model.decision import (
     ENTER,
     EXIT,
+    AllocationChanged,
     BarSetAside,
+    BreakerMoved,
     Decision,
     DeskStateChanged,
     Outcome,
+    PromotionProposed,
+    ProtectionReleased,
+    ProtectionTripped,
+    StrategyMoved,
     WatchActed,
 )
-from mqd.model.event import BarClosed, Event
+from mqd.model.event import BarClosed, Event, SessionOpened
 from mqd.model.order import Order
+from mqd.publish.attribution import AttributionReport
 from mqd.publish.beside import Beside, Command
 from mqd.publish.cases import read_cases
 from mqd.publish.controls import FILE as CONTROLS_FILE
@@ -34,6 +43,7 @@ from mqd.publish.why import explain_decision
 from mqd.rules.book import RuleBook
 from mqd.rules.compile.book import CompiledBook, compile_book
 
+_MOVES_A_SHARE = {RAISED: "raises", RETURNED: "returns"}
 _BARS = "the sample sessions that come with the desk, which are synthetic and no market data"
 
 
@@ -47,15 +57,45 @@ def beside_the_rules(book: RuleBook, out: Path, commands: tuple[Command, ...] = 
     """
     folder = out.absolute().parent / "tests"
     tests = exercised_rules(folder, book) if folder.is_dir() else {}
+    fired, told = fired_in_samples(book), attributed(book)
+    fired |= _told_of_trades(book, told)
     return Beside(
         home=out,
         examples=worked_examples(book),
         commands=commands,
         tests=tests,
         cases=read_cases(folder, tests),
-        controls=controls(book, out),
+        controls=controls(book, out, fired),
+        fired=fired,
         deviations=_deviations(book, out),
+        attributed=told,
     )
+
+
+def attributed(book: RuleBook) -> AttributionReport | None:
+    """What is told of the trades on the samples; None where no strategy runs."""
+    if not any(strategy.runs for strategy in book.strategies):
+        return None
+    watch = AttributionOf(book)
+    return watch.report(run_backtest(book, (), SimulationSettings(), (watch,)))
+
+
+def _told_of_trades(book: RuleBook, found: AttributionReport | None) -> dict[str, Fired]:
+    """Which tags and ways to fail the trades and entries of the samples carry, and when last."""
+    seen: dict[str, list[int]] = {}
+    if found is None:
+        return {}
+    tags = {tag.condition.code for tag in book.attribution.tags} if book.attribution else set()
+    for item in found.trades:
+        trade = item.risk.trade
+        codes = [f"{trade.strategy} {code}" for code in item.failures]
+        for code in (*codes, *({item.tag} & tags)):
+            seen.setdefault(code, []).append(trade.exit_ns)
+    for entry in found.entries:
+        for code in entry.failures:
+            own = f"{entry.order.strategy} {code}"
+            seen.setdefault(own, []).append(entry.order.created_ns)
+    return {code: Fired(len(at), exchange_time_text(max(at))) for code, at in seen.items()}
 
 
 def worked_examples(book: RuleBook) -> dict[str, Example]:
@@ -73,18 +113,28 @@ def worked_examples(book: RuleBook) -> dict[str, Example]:
     return found
 
 
-def controls(book: RuleBook, out: Path) -> Controls:
+def controls(book: RuleBook, out: Path, fired: dict[str, Fired] | None = None) -> Controls:
     """The controls of the documents folder, and which of their rules came true in the samples.
 
     Raises:
         SettingsError: their file cannot be read, or names what is not there.
     """
     sections = read_controls(out / CONTROLS_FILE, book)
-    if not sections or not any(strategy.runs for strategy in book.strategies):
+    if not sections:
         return Controls(sections, {})
+    return Controls(sections, fired_in_samples(book) if fired is None else fired)
+
+
+def fired_in_samples(book: RuleBook) -> dict[str, Fired]:
+    """Which rules came true in the samples, how often, and when last.
+
+    By code; a strategy's own conditions also by `STRATEGY CODE`.
+    """
+    if not any(strategy.runs for strategy in book.strategies):
+        return {}
     counter = _Counter(compile_book(book))
     run_backtest(book, (), SimulationSettings(), (counter,))
-    return Controls(sections, counter.fired)
+    return counter.fired
 
 
 class _Counter:
@@ -98,15 +148,28 @@ class _Counter:
         """Count one event's."""
         for decision in outcome.decisions:
             self._count(self._table.blocking(decision), event.at_ns)
+            own = [*self._table.no_trade(decision), *self._table.exits(decision)]
+            self._count((f"{decision.strategy} {code}" for code in own), event.at_ns)
         self._count((moved.rule for moved in outcome.transitions), event.at_ns)
         for note in outcome.notes:
             match note:
                 case BarSetAside():
                     self._count(note.codes, event.at_ns)
-                case DeskStateChanged():
+                case DeskStateChanged() | ProtectionReleased() | BreakerMoved():
                     self._count((note.rule,), event.at_ns)
+                case ProtectionTripped():
+                    self._count((note.rule, note.protection), event.at_ns)
                 case WatchActed():
                     self._count((note.code,), event.at_ns)
+                case StrategyMoved():
+                    self._count(filter(None, (note.rule, note.row)), event.at_ns)
+                case PromotionProposed():
+                    self._count((note.row,), event.at_ns)
+                case AllocationChanged() if note.why in _MOVES_A_SHARE:
+                    self._count((_MOVES_A_SHARE[note.why],), event.at_ns)
+        if isinstance(event, SessionOpened):
+            every = {symbol.regime for symbol in state.symbols.values()}
+            self._count(filter(None, sorted(every)), event.at_ns)
 
     def _count(self, codes: Iterable[str], at_ns: int) -> None:
         last = exchange_time_text(at_ns)

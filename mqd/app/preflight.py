@@ -36,6 +36,7 @@ from mqd.ground.times import NS_PER_S, clock_text, to_datetime
 from mqd.model.snapshot import SymbolProperties
 from mqd.ports.calendar import Session
 from mqd.ports.clock import Clock
+from mqd.publish.thesis_gate import thesis_warnings
 from mqd.rules.book import RuleBook
 from mqd.store.database import file_of, journal_url, refuse_other_files
 from mqd.store.limits import DEFAULT as JOURNAL_LIMITS
@@ -172,6 +173,8 @@ class Preflight:
                 "approved rules", FAILED, f"approved for real money: {was}",
                 f"after a review, set `approved_rules: {digest}` in the config",
             )  # fmt: skip
+        for line in thesis_warnings(self._book, self._settings.profile):
+            yield Check("theses", WARNING, line)
         yield from self._real_money()
 
     def _real_money(self) -> Iterator[Check]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import lru_cache
 
 from mqd.engine.state import DeskState
@@ -10,11 +9,15 @@ from mqd.feeds.calendar import exchange_datetime
 from mqd.ground.errors import SettingsError
 from mqd.ground.times import NS_PER_S
 from mqd.model.event import BarClosed, DeskStarted, SessionClosed, SessionOpened
+from mqd.model.position import Trade
 from mqd.ports.journal import Journal
+from mqd.publish.attribution import AttributionReport
+from mqd.publish.attribution_watch import AttributionWatch
 from mqd.publish.daily import DailyReport, DayWatch
+from mqd.publish.idle import IdleReport, IdleWatch
 from mqd.publish.latency import LatencyReport
 from mqd.publish.latency_watch import LatencyWatch
-from mqd.publish.trade_journal import TradeJournal, TradingEvent
+from mqd.publish.trade_journal import TradeJournal, TradingEvent, with_tags
 from mqd.runtime.replay import replay
 
 _NS_PER_HOUR = 3_600 * NS_PER_S
@@ -29,9 +32,10 @@ def daily_report(journal: Journal, shown_as: str, date: str | None = None) -> Da
     """
     days: list[str] = []
     watch: DayWatch | None = None
-    state = DeskState()
+    attribution, state = AttributionWatch(), DeskState()
     for item in replay(journal):
         state = item.state
+        attribution.saw(item.event, item.outcome, state, item.engine.book.rules)
         if isinstance(item.event, BarClosed | SessionOpened | SessionClosed):
             day = _date_of(item.event.at_ns // _NS_PER_HOUR)
             if not days or days[-1] != day:
@@ -43,7 +47,7 @@ def daily_report(journal: Journal, shown_as: str, date: str | None = None) -> Da
         watch.saw(item.event, item.outcome, state, item.engine.book.rules)
     if watch is None:
         raise SettingsError(_nothing(shown_as, f"--date {date}", days))
-    return watch.report(shown_as, state.orders)
+    return watch.report(shown_as, state.orders, attribution)
 
 
 def latency_report(journal: Journal, shown_as: str, date: str | None = None) -> LatencyReport:
@@ -64,15 +68,53 @@ def latency_report(journal: Journal, shown_as: str, date: str | None = None) -> 
     return found
 
 
-def trading_events(journal: Journal) -> Iterator[TradingEvent]:
-    """Every trading event of the journal, in order.
+def trading_events(journal: Journal) -> list[TradingEvent]:
+    """Every trading event of the journal, in order; a finished trade with its tags.
 
     Raises:
         JournalError: the journal does not replay.
     """
-    told = TradeJournal()
+    told, attribution, state = TradeJournal(), AttributionWatch(), DeskState()
+    lines: list[TradingEvent] = []
+    trades: list[Trade] = []
     for item in replay(journal):
-        yield from told.told(item.event, item.outcome, item.state, item.engine.book.rules)
+        state, book = item.state, item.engine.book.rules
+        attribution.saw(item.event, item.outcome, state, book)
+        lines += told.told(item.event, item.outcome, state, book)
+        trades += item.outcome.trades
+    return with_tags(lines, attribution.report("", state.orders, trades).trades)
+
+
+def attribution_report(journal: Journal, shown_as: str) -> AttributionReport:
+    """Whose result every finished trade of the journal was, in which market, how it failed.
+
+    Raises:
+        JournalError: the journal does not replay.
+    """
+    watch, state = AttributionWatch(), DeskState()
+    for item in replay(journal):
+        state = item.state
+        watch.saw(item.event, item.outcome, state, item.engine.book.rules)
+    return watch.report(shown_as, state.orders)
+
+
+def idle_report(journal: Journal, shown_as: str, date: str | None = None) -> IdleReport:
+    """Why nothing was traded, session by session, or in the one of an exchange date.
+
+    Raises:
+        SettingsError: the journal has no session that closed, or none on that day.
+        JournalError: the journal does not replay.
+    """
+    watch = IdleWatch()
+    for item in replay(journal):
+        watch.saw(item.event, item.outcome, item.state, item.engine.book.rules)
+    found = watch.report(shown_as, date)
+    if not found.sessions:
+        days = sorted({session.date for session in watch.sessions})
+        if not days:
+            raise SettingsError(f"no session of the journal {shown_as} has closed; none is told")
+        raise SettingsError(_nothing(shown_as, f"--session {date}", days))
+    return found
 
 
 def _nothing(shown_as: str, asked: str, days: list[str]) -> str:

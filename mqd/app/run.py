@@ -12,6 +12,7 @@ from mqd import __version__
 from mqd.app.bars import recorded_feed
 from mqd.app.interruptions import interruptions_of
 from mqd.app.kill_file import kill_file
+from mqd.app.series import SeriesFiles, with_series
 from mqd.app.settings import Settings
 from mqd.brokers.simulated import SimulatedBroker
 from mqd.engine.core import Engine
@@ -125,7 +126,9 @@ class DeskRun:
         )
         try:
             start(loop, started)  # watched, because what is held is looked at under these rules
-            loop.run(self._paced(self.recovered.rest_of(self.feed), loop), self.plan.most_sessions)
+            rest = self._paced(self.recovered.rest_of(self.feed), loop)
+            files = SeriesFiles(self.plan.settings.series, self.plan.book)
+            loop.run(with_series(rest, files, self.desk.state), self.plan.most_sessions)
             loop.take_interruptions()  # a signal may have come between the last look and the stop
         finally:
             self.journal.close()

@@ -35,7 +35,7 @@ class Settings:
     While the file `kill_file` exists the desk is halted; empty: beside the journal. The rest is
     for a broker's account: which bars (iex or sip), whose time (wall or exchange), the account's
     number and the digest of the rules that were approved for it, and where it is reached. At last
-    who is told what, outside, and which file shows that the desk lives.
+    who is told what, outside, which file shows that the desk lives, and the folder of daily values.
     """
 
     profile: str = "samples"
@@ -59,6 +59,7 @@ class Settings:
     notify_again_after: str = "15m"
     notify_stream_lost_after: str = "2m"
     heartbeat_file: str = ""
+    series: str = "var/series"
 
     @property
     def is_simulated(self) -> bool:

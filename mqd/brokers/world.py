@@ -23,6 +23,7 @@ from mqd.brokers.books import (
 from mqd.brokers.circumstances import Circumstances
 from mqd.brokers.faults import Dice
 from mqd.ground.errors import MqdError
+from mqd.ground.ids import is_exit
 from mqd.model.command import SubmitOrder
 from mqd.model.event import (
     BrokerEvent,
@@ -115,12 +116,16 @@ class World:
         """An order of the desk begins to work.
 
         Raises:
-            WorldViolation: another order of the desk works on that symbol and side.
+            WorldViolation: another order of the desk works on that symbol and side, and this one
+                is not another strategy's way out of what it holds.
         """
         for working in self.books.working.values():
             other = working.order
             same = (other.symbol, other.side) == (order.symbol, order.side)
-            if same and other.client_order_id in self.own:
+            # A bust or a late fill may leave two strategies with shares of one symbol. Each gets
+            # out of its own, as a broker lets it while the shares last; a second entry doubles.
+            gets_out = is_exit(order.client_order_id) and _owner(order) != _owner(other)
+            if same and not gets_out and other.client_order_id in self.own:
                 raise WorldViolation(
                     f"{order.client_order_id} came while {other.client_order_id} works: "
                     f"two live orders to {order.side} {order.symbol}"
@@ -320,3 +325,8 @@ class World:
             if item.symbol == symbol:
                 total = EXACT.add(total, item.qty if item.side == "buy" else -item.qty)
         return total
+
+
+def _owner(order: SubmitOrder) -> str:
+    """The strategy's part of an order's id."""
+    return order.client_order_id.partition(f"-{order.symbol}-")[0]

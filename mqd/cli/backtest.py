@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from mqd.model.decision import Decision, Outcome
     from mqd.model.event import Event
     from mqd.model.position import Trade
+    from mqd.publish.shadow import ShadowReport
 
 
 class EngineName(StrEnum):
@@ -45,7 +46,8 @@ class EngineName(StrEnum):
 def backtest(
     bars: BarsOption,
     strategy: Annotated[
-        str | None, typer.Option("--strategy", help="Only this strategy. Default: all that run.")
+        str | None,
+        typer.Option("--strategy", help="Only this one, or some joined by commas. Default: all."),
     ] = None,
     symbol: SymbolOption = None,
     changes: ChangesOption = None,
@@ -68,7 +70,9 @@ def backtest(
     """Run the rules over recorded bars and show the trades."""
     from mqd.app.backtest import run_backtest
     from mqd.app.settings import rules_folder
+    from mqd.cli.console import print_sentence
     from mqd.publish.tables import DecisionTable, trades_csv
+    from mqd.publish.thesis_gate import thesis_warnings
     from mqd.rules.changes import Changes
     from mqd.rules.validate import load_rules
 
@@ -81,7 +85,7 @@ def backtest(
     book = load_rules(rules_folder(rules), wanted)
     keeper = _DecisionKeeper(keep=decisions is not None)
     with bar_progress() as watchers:
-        result = run_backtest(book, bars, simulation, (keeper, *watchers))
+        result = run_backtest(book, bars, simulation, (keeper, *watchers), with_shadows=True)
     if trades is not None:
         trades.write_text(trades_csv(result.trades), encoding="utf-8")
     if decisions is not None:
@@ -89,6 +93,8 @@ def backtest(
     if form is TableFormat.json:
         typer.echo(json.dumps(_as_json(result, keeper.count), indent=1))
     else:
+        for line in thesis_warnings(book, "backtest"):
+            print_sentence(f"warning: {line}")
         _show(result, keeper.count)
 
 
@@ -131,6 +137,7 @@ def _as_json(result: BacktestResult, decisions: int) -> dict[str, Any]:
         "pnl": decimal_text(result.pnl_usd),
         "won": result.won,
         "counts": dict(sorted(result.state.counts.items())),
+        "protections": None if result.shadows is None else result.shadows.to_json(),
     }
 
 
@@ -150,7 +157,23 @@ def _show(result: BacktestResult, decisions: int) -> None:
     if result.state.counts:
         told = ", ".join(f"{code} {count:,}" for code, count in sorted(result.state.counts.items()))
         console.print(f"set aside or mended: {told}")
+    if result.shadows is not None and result.shadows.rows:
+        _show_shadows(result.shadows)
     console.print(f"rules {result.book.digest}")
+
+
+def _show_shadows(found: ShadowReport) -> None:
+    """What protections kept out, one row for each that stood in the way of any bar."""
+    from mqd.cli.console import print_trimmed, stdout_console
+    from mqd.cli.shadow_sections import COLUMNS, sum_text, table_rows
+    from mqd.cli.tables import print_table
+
+    console = stdout_console()
+    rows = table_rows(found)
+    if rows:
+        numbers = frozenset(COLUMNS[1:])
+        print_trimmed(console, lambda: print_table(console, COLUMNS, rows, numbers, "bold"))
+    console.print(sum_text(found))
 
 
 _COLUMNS = ("entry (ET)", "exit", "shares", "bought", "sold", "P&L usd", "reason")

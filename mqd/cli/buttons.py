@@ -1,4 +1,6 @@
-"""The buttons: `mqd halt`, `reduce`, `flatten`, `resume`; for a strategy `disable`, `enable`."""
+"""The buttons: `mqd halt`, `reduce`, `flatten`, `resume`; of a strategy `disable` and others; of a
+protection `rearm`.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +19,17 @@ if TYPE_CHECKING:
 
 _WAIT_S = 5.0
 _SQLITE = "sqlite:///"
+_REFUSED = "refused: "  # what the desk puts before the reason
 
 ByOption = Annotated[str, typer.Option("--by", metavar="NAME", help="Your name; it is journaled.")]
 ReasonOption = Annotated[
     str, typer.Option("--reason", metavar="TEXT", help="Why you do it; it is journaled.")
+]
+ProtectionArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="PROTECTION", help="Its id in the rules, or ID/STRATEGY as `mqd status` shows it."
+    ),
 ]
 StrategyArgument = Annotated[str, typer.Argument(metavar="STRATEGY", help="Its id in the rules.")]
 
@@ -61,8 +70,28 @@ def enable(
     reason: ReasonOption,
     database: JournalOption = None,
 ) -> None:
-    """Switch a strategy on again that was switched off with `mqd disable`."""
+    """Put a strategy back that was switched off, flagged, paused or retired."""
     press_button("enable", strategy, by, reason, database)
+
+
+def rearm(
+    protection: ProtectionArgument,
+    by: ByOption,
+    reason: ReasonOption,
+    database: JournalOption = None,
+) -> None:
+    """Arm a protection again whose block ends by a person's word only."""
+    press_button("rearm", protection, by, reason, database)
+
+
+def approve(
+    strategy: StrategyArgument,
+    by: ByOption,
+    reason: ReasonOption,
+    database: JournalOption = None,
+) -> None:
+    """Agree that a strategy has more to work with, where its record was good enough to ask."""
+    press_button("approve", strategy, by, reason, database)
 
 
 def press_button(action: str, strategy: str, by: str, reason: str, database: str | None) -> None:
@@ -111,7 +140,7 @@ def _lines(action: str, strategy: str, pressed: Pressed, database: str | None) -
         lines.append("written; the desk takes it with its next event")
         return lines
     if not pressed.obeyed:
-        lines.append(f"not done: {pressed.result}")
+        lines.append(f"not done: {pressed.result.removeprefix(_REFUSED)}")
         if after.standing is not None:
             lines.append(f"desk is {after.desk_state} since {standing_text(after.standing)}")
     elif strategy:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import typer
 
 from mqd import __version__
+from mqd.cli.advise import advise
 from mqd.cli.backtest import backtest
 from mqd.cli.backup import backup
 from mqd.cli.bars import bars
-from mqd.cli.buttons import disable, enable, flatten, halt, reduce, resume
+from mqd.cli.buttons import approve, disable, enable, flatten, halt, rearm, reduce, resume
 from mqd.cli.docs import docs
 from mqd.cli.doctor import doctor
 from mqd.cli.evidence import evidence
@@ -18,6 +19,7 @@ from mqd.cli.explore import explore
 from mqd.cli.init import init
 from mqd.cli.journal import journal
 from mqd.cli.new import new
+from mqd.cli.nightly import nightly
 from mqd.cli.reconcile import reconcile
 from mqd.cli.report import report
 from mqd.cli.restore import restore
@@ -66,6 +68,7 @@ application.command("evidence")(evidence)
 application.command("explain")(explain)
 application.command("doctor")(doctor)
 application.command("status")(status)
+application.command("advise")(advise)
 application.command("backup")(backup)
 application.command("restore")(restore)
 application.command("halt")(halt)
@@ -74,6 +77,9 @@ application.command("flatten")(flatten)
 application.command("resume")(resume)
 application.command("disable")(disable)
 application.command("enable")(enable)
+application.command("rearm")(rearm)
+application.command("approve")(approve)
+application.command("nightly")(nightly)
 application.command("reconcile")(reconcile)
 application.command("exchange")(exchange)
 application.add_typer(bars, name="bars")

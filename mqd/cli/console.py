@@ -31,6 +31,12 @@ def stdout_console() -> Console:
     )
 
 
+def print_sentence(text: str) -> None:
+    """Print a sentence: wrapped on a terminal, and in a pipe one line, as programs read it."""
+    console = stdout_console()
+    console.print(text, soft_wrap=not console.is_terminal)
+
+
 def print_trimmed(console: Console, show: Callable[[], None]) -> None:
     """Print what `show` prints, without the blanks that tables leave at the ends of lines."""
     with console.capture() as captured:

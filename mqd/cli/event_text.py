@@ -18,9 +18,11 @@ from mqd.model.event import (
     OperatorActed,
     OrderFilled,
     OrderNotTaken,
+    OrderReachedFor,
     OrderRejected,
     OrderReported,
     RequestAnswered,
+    SeriesValueTold,
     SessionClosed,
     SessionOpened,
     SnapshotFailed,
@@ -51,6 +53,9 @@ def event_text(event: Event) -> str:
             return "the clock ticked"
         case FrameReceived():
             return f"a message of {event.stream}"
+        case SeriesValueTold():
+            value = decimal_text(event.value)
+            return f"{event.series} {value} of {event.date}, good through {event.good_through}"
         case OperatorActed():
             button = f"{event.action} {event.strategy}".rstrip()
             return f"{button} by {event.by}: {event.reason}"
@@ -94,6 +99,8 @@ def _line_text(event: Event) -> str:
             return f"locked out: {event.reason}"
         case UnreadableReceived():
             return f"unreadable, from {event.stream}: {event.reason}"
+        case OrderReachedFor():
+            return f"refused, not from the loop: {event.what}"
     return f"{type(event).__name__} {getattr(event, 'client_order_id', '')}".rstrip()
 
 

@@ -16,17 +16,25 @@ from mqd.model.decision import (
     EXIT,
     EXIT_WAITS,
     NO_TRADE,
+    AllocationChanged,
     BarSetAside,
     BreakerMoved,
     Decision,
     DeskStateChanged,
     DriftFound,
+    EntryMadeSmaller,
     IncidentRaised,
     Note,
     OperatorHeard,
     Outcome,
+    PromotionProposed,
+    ProtectionReleased,
     ProtectionTripped,
     Reconciled,
+    SignalsConflict,
+    StrategyJudged,
+    StrategyMoved,
+    ThesisJudged,
     WatchActed,
 )
 from mqd.model.event import (
@@ -77,6 +85,11 @@ def both_times(at_ns: int) -> str:
 def clock_of(at_ns: int) -> str:
     """The wall clock at the exchange: 10:31."""
     return f"{exchange_datetime(at_ns):%H:%M}"
+
+
+def both_clocks(at_ns: int) -> str:
+    """The clocks alone, where the day is known: `10:31 (15:31Z)`."""
+    return f"{clock_of(at_ns)} ({iso_utc(at_ns)[11:16]}Z)"
 
 
 class _SessionCounts:
@@ -206,15 +219,24 @@ def noted(note: Note) -> tuple[str, Tone] | None:
     """What the desk has to say beside its decisions, and how it is meant; None for the routine."""
     match note:
         case ProtectionTripped():
-            until = exchange_time_text(note.until_ns)
-            return f"protection {note.protection} tripped until {until}", Tone.warning
+            until = exchange_time_text(note.until_ns) if note.until_ns else note.end
+            return f"protection {note.name} tripped until {until}", Tone.warning
         case IncidentRaised():
             return f"incident {note.error}: {note.message}", Tone.bad
         case DeskStateChanged() if not note.event.endswith(_BY_BUTTON):
             moved = f"from {note.from_state} to {note.to_state} ({note.rule})"
             return f"the desk went {moved}", Tone.bad
-        case BreakerMoved():
+        case (
+            BreakerMoved()
+            | ProtectionReleased()
+            | EntryMadeSmaller()
+            | SignalsConflict()
+            | AllocationChanged()
+            | StrategyMoved()
+        ):
             return note.text, Tone.warning
+        case PromotionProposed() | StrategyJudged() | ThesisJudged():
+            return _judged(note)
         case OperatorHeard():
             button = f"{note.action} {note.strategy}".rstrip()
             return f"{button} by {note.by}: {note.reason}. {note.result}", Tone.warning
@@ -225,6 +247,20 @@ def noted(note: Note) -> tuple[str, Tone] | None:
             return f"{note.kind}: {note.subject} is {sides}; {note.done}", Tone.bad
         case Reconciled() if note.verdict != _CLEAN:
             return f"compared with the broker: {note.verdict}", Tone.warning
+    return None
+
+
+def _judged(
+    note: PromotionProposed | StrategyJudged | ThesisJudged,
+) -> tuple[str, Tone] | None:
+    """What of the judging is no routine: a proposal, a skip, what speaks against a thesis."""
+    match note:
+        case PromotionProposed():
+            return f"{note.strategy} may have more to work with, by {note.row}", Tone.good
+        case StrategyJudged() if note.skipped:
+            return f"{note.strategy} was not judged: {note.skipped}", Tone.warning
+        case ThesisJudged() if note.met:
+            return f"thesis {note.thesis} is contradicted by {', '.join(note.met)}", Tone.warning
     return None
 
 

@@ -11,23 +11,31 @@ from mqd.ground.canonical import decimal_text
 from mqd.ground.times import iso_utc
 from mqd.model.command import CancelOrder, LookUpOrder, SubmitOrder, TakeSnapshot
 from mqd.model.decision import (
+    AllocationChanged,
     BarSetAside,
     BreakerMoved,
     Decision,
     DeskStateChanged,
     DriftFound,
+    EntryMadeSmaller,
+    IdleOutOfBand,
     IncidentRaised,
-    Note,
     OperatorHeard,
+    PromotionProposed,
+    ProtectionReleased,
     ProtectionTripped,
     Reconciled,
+    SignalsConflict,
+    StrategyJudged,
+    StrategyMoved,
+    ThesisJudged,
     TradeWatched,
     WatchActed,
 )
 from mqd.model.order import OrderStateChangedEvent
 from mqd.model.position import Trade
 from mqd.ports.journal import JournalEntry
-from mqd.publish.figures import duration_text, signed_usd
+from mqd.publish.figures import duration_text, record_text, signed_usd
 from mqd.publish.records import Record, records_of
 from mqd.publish.tables import DecisionTable
 
@@ -73,21 +81,48 @@ def _record_text(record: Record, table_of: TableOf) -> str:
             return f"look up {record.client_order_id}"
         case TakeSnapshot():
             return f"ask the broker for everything ({record.reason})"
+        case StrategyJudged() | ThesisJudged() | PromotionProposed():
+            return judged_text(record)
         case _:
             return _note_text(record)
 
 
-def _note_text(note: Note) -> str:
+def _note_text(
+    note: BarSetAside
+    | ProtectionTripped
+    | ProtectionReleased
+    | EntryMadeSmaller
+    | IncidentRaised
+    | DeskStateChanged
+    | BreakerMoved
+    | SignalsConflict
+    | AllocationChanged
+    | IdleOutOfBand
+    | StrategyMoved
+    | WatchActed
+    | OperatorHeard
+    | DriftFound
+    | Reconciled
+    | TradeWatched,
+) -> str:
     match note:
         case BarSetAside():
             return f"set aside: {', '.join(note.codes)}"
         case ProtectionTripped():
-            return f"{note.protection} tripped until {both_times(note.until_ns)}"
+            return f"{note.name} tripped until {end_text(note)}"
         case IncidentRaised():
             return f"incident {note.error}: {note.message}"
         case DeskStateChanged():
             return f"desk {note.from_state} -> {note.to_state}"
-        case BreakerMoved():
+        case (
+            BreakerMoved()
+            | ProtectionReleased()
+            | EntryMadeSmaller()
+            | SignalsConflict()
+            | AllocationChanged()
+            | IdleOutOfBand()
+            | StrategyMoved()
+        ):
             return note.text
         case WatchActed():
             return f"{note.code}: {note.act} {note.subject}"
@@ -103,6 +138,31 @@ def _note_text(note: Note) -> str:
                 f"held {duration_text(note.held_s)}, unwatched {note.unprotected_s}s"
                 f"{stop_text(note)}"
             )
+
+
+def end_text(note: ProtectionTripped) -> str:
+    """When the block of a protection is over: an instant, or what ends it."""
+    return both_times(note.until_ns) if note.until_ns else note.end
+
+
+def judged_text(note: StrategyJudged | ThesisJudged | PromotionProposed) -> str:
+    """What the night, or a record, said of a strategy or of a thesis."""
+    figures = record_text(note.names, note.values)
+    match note:
+        case PromotionProposed():
+            waits = "; it waits for `mqd approve`" if note.waits else ""
+            more = f"{decimal_text(note.share * 100)} % more of what it has"
+            return f"{note.strategy} may have {more} by {note.row}{waits} ({figures})"
+        case StrategyJudged():
+            if note.skipped:
+                return f"{note.strategy} was not judged: {note.skipped}"
+            rows = ", ".join(note.rows) or "no row is true"
+            return f"{note.strategy} is {note.state}: {rows} ({figures})"
+    if note.skipped:
+        return f"{note.thesis} was not judged: {note.skipped}"
+    if note.met:
+        return f"{note.thesis} is contradicted by {', '.join(note.met)} ({figures})"
+    return f"{note.thesis}: {'nothing against it' if note.enough else 'too few trades'} ({figures})"
 
 
 def stop_text(note: TradeWatched) -> str:

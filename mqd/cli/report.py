@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from mqd.cli.options import JournalOption
+from mqd.cli.advise import AdviceFileOption
+from mqd.cli.options import FormatOption, JournalOption, TableFormat
 from mqd.ground.errors import SettingsError
 
 if TYPE_CHECKING:
     from mqd.cli.sections import Section
+    from mqd.ports.journal import Journal
     from mqd.publish.trade_journal import TradingEvent
 
 _SQLITE = "sqlite:///"
@@ -111,7 +115,7 @@ def trade_journal(
 
     _check_out(out)
     with open_journal(database or latest_journal_url(), SystemClock(), write=False) as journal:
-        lines = list(trading_events(journal))
+        lines = trading_events(journal)
     chosen = form or (LinesFormat.text if out is None else LinesFormat.csv)
     if chosen is LinesFormat.csv:
         written = trading_csv(lines)
@@ -168,6 +172,113 @@ def latency(
         raise typer.Exit(1)
 
 
+@report.command("attribution")
+def attribution(
+    database: JournalOption = None,
+    form: Annotated[
+        ReportFormat | None,
+        typer.Option("--format", help="text, markdown or json. Default: by the file's name."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Write to this .md, .txt or .json file.")
+    ] = None,
+) -> None:
+    """Whose result each trade was, the idea's or the execution's; by tag, regime and strategy."""
+    from mqd.app.report import attribution_report
+    from mqd.cli.attribution_sections import TITLE, sections_of
+
+    with _journal(database) as (journal, name):
+        found = attribution_report(journal, name)
+    written = _report_in(form, out, found.to_json(), TITLE, lambda: sections_of(found))
+    _write(written, out, f"{len(found.trades):,} trades")
+
+
+@report.command("idle")
+def idle(
+    session: Annotated[
+        str | None, typer.Option("--session", metavar="DATE", help="Only this exchange date.")
+    ] = None,
+    database: JournalOption = None,
+    form: Annotated[
+        ReportFormat | None,
+        typer.Option("--format", help="text, markdown or json. Default: by the file's name."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Write to this .md, .txt or .json file.")
+    ] = None,
+) -> None:
+    """Why nothing was traded: how often each NO-TRADE condition was true, session by session."""
+    from mqd.app.report import idle_report
+    from mqd.cli.idle_sections import TITLE, sections_of
+
+    _check_date("--session", session)
+    with _journal(database) as (journal, name):
+        found = idle_report(journal, name, session)
+    written = _report_in(form, out, found.to_json(), TITLE, lambda: sections_of(found))
+    _write(written, out, f"{len(found.sessions):,} sessions")
+
+
+@report.command("advice")
+def advice(
+    database: JournalOption = None,
+    file: AdviceFileOption = None,
+    form: FormatOption = TableFormat.text,
+) -> None:
+    """What models have said: notes for people, of which the desk knows nothing."""
+    from mqd.app.advice import advice_file
+    from mqd.app.run import latest_journal_url
+    from mqd.cli.happenings import both_times
+    from mqd.ground.times import NS_PER_S, iso_utc
+
+    log = advice_file("" if file else database or latest_journal_url(), file)
+    notes = list(log.entries())
+    if form is TableFormat.json:
+        rows = [
+            {"at": iso_utc(note.at_ns)} | {k: v for k, v in note._asdict().items() if k != "at_ns"}
+            for note in notes
+        ]
+        typer.echo(json.dumps({"advice": rows}, indent=1))
+        return
+    typer.echo("Notes of models. None of them is an instruction, and the desk reads none.")
+    for note in notes:
+        if note.dropped_before:
+            typer.echo(f"  ({note.dropped_before:,} dropped)")
+        about = f" about {note.subject}" if note.subject else ""
+        at_ns = note.at_ns - note.at_ns % NS_PER_S
+        typer.echo(f"{both_times(at_ns)}  {note.model}{about}: {note.text}")
+        typer.echo(f"  prompt {note.prompt_sha256}")
+    if not notes:
+        typer.echo("  none")
+
+
+@contextmanager
+def _journal(database: str | None) -> Iterator[tuple[Journal, str]]:
+    """The journal that was named, or the latest, and its name for a person."""
+    from mqd.app.run import latest_journal_url
+    from mqd.runtime.clock import SystemClock
+    from mqd.store.journal import open_journal
+
+    with open_journal(database or latest_journal_url(), SystemClock(), write=False) as journal:
+        yield journal, journal.name.removeprefix(_SQLITE)
+
+
+def _report_in(
+    form: ReportFormat | None,
+    out: Path | None,
+    as_json: dict[str, Any],
+    title: str,
+    sections: Callable[[], list[Section]],
+) -> str:
+    """The report in the form that was asked for."""
+    _check_out(out)
+    chosen = form or ReportFormat.text
+    if out is not None:
+        chosen = _chosen(form, out, _BY_SUFFIX) or ReportFormat.markdown
+    if chosen is ReportFormat.json:
+        return json.dumps(as_json, indent=1) + "\n"
+    return _in_words(title, sections(), chosen, is_file=out is not None)
+
+
 def _line_text(line: TradingEvent) -> str:
     from mqd.cli.happenings import both_times
     from mqd.ground.canonical import decimal_text
@@ -177,7 +288,14 @@ def _line_text(line: TradingEvent) -> str:
     price = "" if line.price is None else f" @ {price_text(line.price)}"
     what = f"{line.side.upper()}{shares} {line.symbol}{price}".strip()
     order = f" [{line.order_id}]" if line.order_id else ""
-    return f"{both_times(line.at_ns)}  {line.event_type:<16}  {what}: {line.reason}{order}"
+    tags = f" ({_tags_text(line)})" if line.tag else ""
+    return f"{both_times(line.at_ns)}  {line.event_type:<16}  {what}: {line.reason}{tags}{order}"
+
+
+def _tags_text(line: TradingEvent) -> str:
+    """What a finished trade is filed under; its tag only where that is not its exit's code."""
+    tag = () if line.tag == line.reason else (line.tag,)
+    return ", ".join((*tag, f"regime {line.regime}", *line.failure_regimes))
 
 
 def _check_date(option: str, date: str | None) -> None:

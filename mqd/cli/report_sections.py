@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from mqd.cli.happenings import both_times, clock_of
-from mqd.cli.journal_lines import stop_text
+from mqd.cli.happenings import both_clocks, both_times
+from mqd.cli.journal_lines import end_text, stop_text
 from mqd.cli.sections import Section
+from mqd.cli.tag_sections import tag_sections
 from mqd.ground.canonical import decimal_text
-from mqd.ground.times import iso_utc
 from mqd.publish.figures import (
     counts_text,
     duration_text,
@@ -42,7 +42,17 @@ def sections_of(found: DailyReport) -> list[Section]:
     return [
         Section("The day", facts=tuple(_day(found))),
         _trades(found),
+        *tag_sections(found),
         *(section for idle in found.idle for section in _idle(idle)),
+        *(
+            [
+                Section(
+                    "Idle, and out of the ordinary", tuple(item.text for item in found.out_of_band)
+                )
+            ]
+            if found.out_of_band
+            else []
+        ),
         Section("Entries refused", (counts_text(found.refused) or "none",)),
         Section("Protections", tuple(_tripped(found)) or ("none tripped",)),
         Section(
@@ -89,7 +99,7 @@ def _trades(found: DailyReport) -> Section:
 def _trade_row(item: TradeRisk, unprotected_s: int | None) -> tuple[str, ...]:
     trade = item.trade
     return (
-        _both_clocks(trade.entry_ns), _both_clocks(trade.exit_ns), trade.symbol,
+        both_clocks(trade.entry_ns), both_clocks(trade.exit_ns), trade.symbol,
         decimal_text(trade.qty), price_text(trade.entry_price), price_text(trade.exit_price),
         signed_usd(trade.pnl_usd), _cents(item.planned_usd), _cents(item.beyond_usd),
         "-" if unprotected_s is None else duration_text(unprotected_s), trade.exit_reason,
@@ -102,7 +112,7 @@ def _stop_sentences(found: DailyReport) -> Iterator[str]:
         note = found.watched(item.trade)
         if note is not None and note.stop_after_ms is not None:
             yield (
-                f"{item.trade.symbol} of {_both_clocks(item.trade.entry_ns)}: "
+                f"{item.trade.symbol} of {both_clocks(item.trade.entry_ns)}: "
                 f"{stop_text(note).removeprefix(', ')}."
             )
 
@@ -153,10 +163,7 @@ def _idle(item: Idle) -> Iterator[Section]:
 
 def _tripped(found: DailyReport) -> Iterator[str]:
     for note in found.tripped:
-        yield (
-            f"{note.protection} tripped at {both_times(note.at_ns)}, entries blocked until "
-            f"{both_times(note.until_ns)}"
-        )
+        yield (f"{note.name} tripped at {both_times(note.at_ns)}, it holds until {end_text(note)}")
 
 
 def _incidents(found: DailyReport) -> Iterator[str]:
@@ -182,12 +189,12 @@ def _compared(found: DailyReport) -> Section:
         return Section(title, ("not on this day",))
     verdicts = Counter(item.verdict for item in found.comparisons)
     last = found.comparisons[-1]
-    sentence = f"{counts_text(verdicts.most_common())}; the last one at {both_times(last.at_ns)}"
+    sentence = f"{counts_text(verdicts.most_common())}; the last one at {both_clocks(last.at_ns)}"
     if last.refusals:
         sentence += f", refused by {', '.join(last.refusals)}"
     columns = ("At", "Difference", "Of", "Desk", "Broker", "Share", "Done")
     rows = tuple(
-        (_both_clocks(drift.at_ns), drift.kind, drift.subject, decimal_text(drift.local),
+        (both_clocks(drift.at_ns), drift.kind, drift.subject, decimal_text(drift.local),
          decimal_text(drift.broker), "-" if drift.share is None else ratio_text(drift.share),
          drift.done)
         for drift in found.drifts
@@ -202,10 +209,6 @@ def _acted(found: DailyReport) -> Section:
     columns = ("Watch", "Rule", "Did", "Times", "Because")
     said = () if rows else ("none had to act",)
     return Section("Watch rules that acted", said, (), columns, rows, frozenset({"Times"}))
-
-
-def _both_clocks(at_ns: int) -> str:
-    return f"{clock_of(at_ns)} ({iso_utc(at_ns)[11:16]}Z)"
 
 
 def _cents(amount: Decimal | None) -> str:

@@ -16,6 +16,7 @@ from mqd.ground.times import NS_PER_S, iso_utc
 from mqd.model.order import ENTRY
 from mqd.model.position import ZERO
 from mqd.publish.figures import counts_text, duration_text, price_text, signed_usd
+from mqd.publish.protection_status import ARMED, ProtectionStatus, protections_status
 from mqd.publish.summary import open_positions, ranked, true_codes
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from mqd.model.order import Order
     from mqd.publish.summary import OpenPosition
     from mqd.publish.tally import Tally
-    from mqd.rules.book import Protection, RuleBook, Strategy
+    from mqd.rules.book import RuleBook, Strategy
 
 _LABEL_WIDTH = 13
 _LEAST_REASONS = 5
@@ -163,13 +164,16 @@ def _order(order: Order) -> Text:
 
 
 def _protections(shown: Shown) -> list[Text]:
+    """Those that stand in the way, each; of the others, how many watch."""
     line = _labelled("protections")
-    for bit, protection in enumerate(shown.book.protections):
-        if bit:
-            line.append("   ")
-        line.append(f"{protection.id} ").append_text(_armed(shown.state, protection, bit))
+    found = protections_status(shown.state, shown.book)
+    standing = [item for item in found if item.state != ARMED]
+    for item in standing:
+        line.append(f"{item.protection} ").append_text(_blocking(item)).append("   ")
     if not shown.book.protections:
         line.append("none in this run", "dim")
+    elif len(standing) < len(found):
+        line.append(f"{len(found) - len(standing)} ").append_text(Text("armed", "green"))
     if shown.state.state_name not in {"", shown.book.desk_machine.initial}:
         line.append(f"   desk {shown.state.state_name}", "bold red")
     if shown.state.breaker.state_name not in {"", shown.book.breaker_machine.initial}:
@@ -177,13 +181,10 @@ def _protections(shown: Shown) -> list[Text]:
     return [line]
 
 
-def _armed(state: DeskState, protection: Protection, bit: int) -> Text:
-    until_ns = state.tripped_until_ns.get(protection.id, 0)
-    if until_ns > state.now_ns:
-        return Text(f"tripped until {exchange_time_text(until_ns)[11:]}", "yellow")
-    if state.active_protections >> bit & 1:
-        return Text("blocks entries", "yellow")
-    return Text("armed", "green")
+def _blocking(item: ProtectionStatus) -> Text:
+    if item.until_ns is not None:
+        return Text(f"tripped until {exchange_time_text(item.until_ns)[11:]}", "yellow")
+    return Text(f"tripped {item.until}" if item.until else "blocks entries", "yellow")
 
 
 def _data(shown: Shown) -> Text:

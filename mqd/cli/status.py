@@ -12,7 +12,6 @@ from mqd.cli.options import FormatOption, JournalOption, TableFormat
 if TYPE_CHECKING:
     from mqd.cli.sections import Section
     from mqd.model.order import Order
-    from mqd.publish.protection_status import ProtectionStatus
     from mqd.publish.status import DeskStatus, Standing
 
 _SQLITE = "sqlite:///"
@@ -39,13 +38,15 @@ def status(database: JournalOption = None, form: FormatOption = TableFormat.text
 
 def _sections(found: DeskStatus) -> list[Section]:
     from mqd.cli.sections import Section
+    from mqd.cli.status_rules import distance_sections, protections_section
 
     return [
         Section("Now", facts=(*_stopped(found), *_now(found), *_compared(found))),
         _positions(found),
         _working(found),
-        _protections(found),
+        protections_section(found),
         _strategies(found),
+        *distance_sections(found),
         Section(
             "The record",
             facts=(
@@ -143,6 +144,8 @@ def _now(found: DeskStatus) -> list[tuple[str, str]]:
         ("P&L of the session", f"{pnl} USD, of it realised {realised} USD"),
         ("data defects", counts_text(found.defects) or "none in this session"),
         ("bars set aside", counts_text(found.aside) or "none in this session"),
+        *((f"regime of {symbol}", regime) for symbol, regime in found.regimes),
+        *(("idle, out of the ordinary", note.text) for note in found.idle),
     ]
 
 
@@ -185,34 +188,15 @@ def _side_text(order: Order) -> str:
     return order.side + (f", stop {price_text(order.stop_price)}" if order.stop_price else "")
 
 
-def _protections(found: DeskStatus) -> Section:
-    from mqd.cli.sections import Section
-
-    rows = tuple(
-        (item.protection, _state_text(item), item.to_go or "-",
-         ", ".join(f"{shown.name} {shown.text}" for shown in item.watches))
-        for item in found.protections
-    )  # fmt: skip
-    said = () if rows else ("none in these rules",)
-    return Section("Protections", said, (), ("Protection", "State", "To go", "Watches"), rows)
-
-
-def _state_text(item: ProtectionStatus) -> str:
-    from mqd.cli.happenings import both_times
-
-    if item.until_ns is not None:
-        return f"{item.state} until {both_times(item.until_ns)}"
-    return "blocking entries now" if item.state == "blocking" else item.state
-
-
 def _strategies(found: DeskStatus) -> Section:
     from mqd.cli.sections import Section
     from mqd.publish.figures import signed_usd
 
-    columns = ("Strategy", "Status", "May trade", "Entries", "Realised USD")
+    columns = ("Strategy", "Status", "Life", "May trade", "Entries", "Realised USD")
     rows = tuple(
-        (item.strategy, item.status, "yes" if item.enabled else "no", str(item.entries_today),
+        (item.strategy, item.status, f"{item.life} {item.life_row}".strip() or "-",
+         "yes" if item.enabled else "no", str(item.entries_today),
          signed_usd(item.pnl_today_usd))
         for item in found.strategies
     )  # fmt: skip
-    return Section("Strategies today", (), (), columns, rows, frozenset(columns[3:]))
+    return Section("Strategies today", (), (), columns, rows, frozenset(columns[4:]))

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mqd.cli.happenings import both_times, clock_of
+from mqd.cli.journal_lines import end_text
 from mqd.feeds.calendar import exchange_datetime
 from mqd.ground.canonical import decimal_text
 from mqd.ground.times import iso_utc
@@ -153,7 +154,7 @@ def _reasons(strategy: StrategySummary) -> Table:
 
 
 def _desk(summary: RunSummary) -> list[tuple[str, RenderableType]]:
-    tripped = [f"{note.protection} at {both_times(note.at_ns)} until {both_times(note.until_ns)}"
+    tripped = [f"{note.name} at {both_times(note.at_ns)} until {end_text(note)}"
                for note in summary.tripped]  # fmt: skip
     incidents = [f"{both_times(note.at_ns)} {note.error}: {note.message}"
                  for note in summary.incidents]  # fmt: skip

@@ -24,11 +24,12 @@ def print_table(
 
     No word and no number is ever cut: where the table is too wide, each row becomes a list.
     """
-    wanted, least = _widths(columns, rows, numbers)
+    wanted, cells, least = _widths(columns, rows, numbers)
     for gap in _GAPS:
         room = console.width - _INDENT - gap * (len(columns) - 1)
         if sum(least) <= room:
-            _print_grid(console, (columns, _shared(wanted, least, room)), rows, numbers, style, gap)
+            widths = _shared(wanted, _shared(cells, least, room), room)
+            _print_grid(console, (columns, widths), rows, numbers, style, gap)
             return
     for place, row in enumerate(rows):
         if place:
@@ -74,24 +75,28 @@ def _print_grid(
 
 def _widths(
     columns: Sequence[str], rows: Sequence[Sequence[str]], numbers: frozenset[str]
-) -> tuple[list[int], list[int]]:
-    """How wide each column would like to be, and must be: its longest word, or whole number."""
+) -> tuple[list[int], list[int], list[int]]:
+    """How wide each column would like to be, its cells alone would, and must be.
+
+    It must hold its longest word, or whole number.
+    """
     from rich.cells import cell_len
 
-    wanted, least = [], []
+    wanted, inside, least = [], [], []
     for name, *cells in zip(columns, *rows, strict=True):
         pieces = [*name.split(), *(cells if name in numbers else " ".join(cells).split())]
         wanted.append(max(map(cell_len, (name, *cells))))
+        inside.append(max(map(cell_len, cells), default=0))
         least.append(max(map(cell_len, pieces), default=0))
-    return wanted, least
+    return wanted, inside, least
 
 
 def _shared(wanted: Sequence[int], least: Sequence[int], room: int) -> list[int]:
-    """The room shared out: always to the column that lacks most."""
+    """The room shared out evenly: what lacks little is whole before what lacks much."""
     widths = list(least)
     for _ in range(room - sum(least)):
-        place = max(range(len(widths)), key=lambda each: wanted[each] - widths[each])
-        if widths[place] >= wanted[place]:
+        lacking = [place for place, width in enumerate(widths) if width < wanted[place]]
+        if not lacking:
             break
-        widths[place] += 1
+        widths[min(lacking, key=lambda place: widths[place] - least[place])] += 1
     return widths

@@ -34,6 +34,8 @@ def on_account(state: DeskState, snapshot: SnapshotTaken) -> None:
     if account is None:
         return
     desk.account_asked_ns = snapshot.asked_ns
+    if account.equity_usd is not None:
+        state.history.worth(account.equity_usd)
     state.counted_there = frozenset(each.client_order_id for each in snapshot.orders)
 
 

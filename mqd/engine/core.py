@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import NamedTuple
 
+from mqd.engine.gathering import Step
 from mqd.engine.machine import WrappedMachine
-from mqd.engine.orders import OrderStateMachine, TransactionLog
+from mqd.engine.orders import OrderStateMachine
+from mqd.engine.protections import ProtectionManager
 from mqd.engine.state import DeskState
 from mqd.ground.errors import Incident, InvariantError, MqdError, UnknownOutcome
-from mqd.model.command import Command
-from mqd.model.decision import Decision, DeskStateChanged, IncidentRaised, Note, Outcome
-from mqd.model.position import Trade
+from mqd.model.decision import DeskStateChanged, IncidentRaised
 from mqd.rules.book import Row
 from mqd.rules.compile.book import CompiledBook
 from mqd.rules.compile.strategy import CompiledStrategy
+from mqd.rules.expressions.ir import names
+
+__all__ = ["Engine", "Step", "raise_incident", "set_desk_state", "tell_desk"]
 
 TIME_PASSED = "time_passed"
+OPPOSITE_SIGNALS = "order.opposite_signals"
 
 
 class Engine(NamedTuple):
     """A compiled book with its machines; nothing in it changes.
 
-    `breaker_waits` are the states of the breaker that the passing of time may lead out of.
+    `breaker_waits` are the states of the breaker that the passing of time may lead out of. With
+    `refuses_opposites` a check refuses an entry against another strategy's signal.
     """
 
     book: CompiledBook
@@ -33,6 +37,9 @@ class Engine(NamedTuple):
     broker_words: dict[str, str]
     breaker: WrappedMachine
     breaker_waits: frozenset[str]
+    protections: ProtectionManager
+    refuses_opposites: bool
+    lives: WrappedMachine
 
     @classmethod
     def of(cls, book: CompiledBook) -> Engine:
@@ -53,46 +60,13 @@ class Engine(NamedTuple):
                 for (state, event), row in book.rules.breaker_machine.table.items()
                 if event == TIME_PASSED and row.target not in {None, state}
             ),
-        )
-
-
-class Step:
-    """What one step gathers: it becomes the outcome.
-
-    `booked` are the positions that the ledger moved, `cash_moved_usd` by how much by the
-    executions themselves; `state_before` is the desk's state when the step began.
-    """
-
-    __slots__ = (
-        "at_ns", "booked", "cash_before_usd", "cash_moved_usd", "commands", "decisions",
-        "log", "notes", "state_before", "trades",
-    )  # fmt: skip
-
-    def __init__(self, at_ns: int, state: DeskState) -> None:
-        self.at_ns = at_ns
-        self.state_before = state.state_name
-        self.booked: list[tuple[str, str]] = []
-        self.cash_before_usd = state.ledger.cash_delta_usd
-        self.cash_moved_usd = Decimal(0)
-        self.decisions: list[Decision] = []
-        self.log = TransactionLog()
-        self.trades: list[Trade] = []
-        self.notes: list[Note] = []
-        self.commands: list[Command] = []
-
-    @property
-    def touched(self) -> bool:
-        """Whether orders or the ledger were touched, so that the invariants are looked at."""
-        return bool(self.log.entries or self.booked or self.commands)
-
-    def outcome(self) -> Outcome:
-        """The step as an outcome."""
-        return Outcome(
-            tuple(self.decisions),
-            tuple(self.log.entries),
-            tuple(self.trades),
-            tuple(self.notes),
-            tuple(self.commands),
+            ProtectionManager(book),
+            any(
+                name.name == OPPOSITE_SIGNALS
+                for check in book.rules.entry_checks.conditions
+                for name in names(check.when)
+            ),
+            WrappedMachine(book.rules.strategy_machine, book.guards),
         )
 
 

@@ -113,9 +113,13 @@ def follow_booked(
         strategy = state.strategies[strategy_id]
         strategy.pnl_today = EXACT.add(strategy.pnl_today, booked.realised_usd)
         strategy.pnl_today_usd = float(strategy.pnl_today)
-        state.desk.realised_today = EXACT.add(state.desk.realised_today, booked.realised_usd)
+        desk, realised_usd = state.desk, booked.realised_usd
+        desk.realised_today = EXACT.add(desk.realised_today, realised_usd)
+        desk.realised_week = EXACT.add(desk.realised_week, realised_usd)
+        desk.realised_ever = EXACT.add(desk.realised_ever, realised_usd)
         if booked.trade is not None:
             step.trades.append(booked.trade)
+            state.history.add_trade(booked.trade)
     mark_to_market(state)
     if is_new:  # a late fill may open what these rules no longer look after
         tell_of_orphan(engine, state, key, step)

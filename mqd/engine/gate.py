@@ -11,10 +11,18 @@ from typing import NamedTuple
 
 from mqd.engine.account import messages, opposite_orders, tell_account, tell_symbol
 from mqd.engine.core import Engine, Step, raise_incident
+from mqd.engine.history import EntrySent
 from mqd.engine.moves import ask_back, count_exits, count_working, working_orders
+from mqd.engine.origin import check_origin
+from mqd.engine.portfolio import tell_portfolio
+from mqd.engine.regimes import pauses
 from mqd.engine.state import DeskState, OrderFacts, StrategyFacts
 from mqd.ground.canonical import decimal_text
-from mqd.ground.errors import DuplicateOrderError, MalformedSignalError
+from mqd.ground.errors import (
+    DuplicateOrderError,
+    MalformedSignalError,
+    UnauthorizedAIActionError,
+)
 from mqd.ground.ids import client_order_id
 from mqd.ground.times import NS_PER_S
 from mqd.model.command import SubmitOrder
@@ -37,22 +45,32 @@ class Verdict(NamedTuple):
 
 
 def submit_entry(
-    engine: Engine, state: DeskState, bar: BarClosed, signal: StrategySignal, data: int, step: Step
+    engine: Engine,
+    state: DeskState,
+    bar: BarClosed,
+    signal: StrategySignal,
+    data: int,
+    step: Step,
+    opposite_signals: int = 0,
 ) -> Verdict:
     """Send the entry unless a data rule, a protection or a check refuses it."""
+    if not _stems_from_rules(engine, state, signal, step):
+        return Verdict(False)
+    answer = engine.protections.check(state, signal.strategy, signal.symbol, step)
     facts = _entry_facts(engine, state, signal)
+    facts.has_protection_error, facts.has_older_lock = answer.has_error, answer.has_older_lock
+    facts.opposite_signals = opposite_signals
     symbol = state.symbol(signal.symbol)
     strategy = state.strategies[signal.strategy]
-    book = engine.book
-    protections = state.active_protections | book.protections.evaluate(
+    checks = engine.book.entry_checks.evaluate(
         bar, symbol, state.session, state.desk, strategy, facts
     )
-    checks = book.entry_checks.evaluate(bar, symbol, state.session, state.desk, strategy, facts)
-    if data or protections or checks:
-        return Verdict(False, protections, checks)
+    if data or answer.mask or answer.has_error or checks:
+        return Verdict(False, answer.mask, checks)
     if not _send(engine, state, signal, step):
         return Verdict(False)
     strategy.entries_today += 1
+    state.history.add_entry(EntrySent(signal.at_ns, signal.strategy, signal.symbol))
     return Verdict(True)
 
 
@@ -62,6 +80,8 @@ def submit_exit(engine: Engine, state: DeskState, signal: StrategySignal, step: 
     A stop that rests at the broker holds the shares: it is asked back, and the exit, which is made
     all the same, waits until the stop has provably ended.
     """
+    if not _stems_from_rules(engine, state, signal, step):
+        return Verdict(False)
     facts = _order_facts(state, signal)
     symbol = state.symbol(signal.symbol)
     strategy = state.strategies.get(signal.strategy) or StrategyFacts()
@@ -77,6 +97,16 @@ def submit_exit(engine: Engine, state: DeskState, signal: StrategySignal, step: 
     for stop in stops:
         ask_back(engine, state, stop, signal.reason, step)
     return Verdict(_send(engine, state, signal, step, waits=bool(stops)))
+
+
+def _stems_from_rules(engine: Engine, state: DeskState, signal: StrategySignal, step: Step) -> bool:
+    """Whether a strategy, a watch or a button made the signal; anything else is told of."""
+    try:
+        check_origin(engine, state, signal, step)
+    except UnauthorizedAIActionError as error:
+        raise_incident(engine, state, step, error, signal.strategy)
+        return False
+    return True
 
 
 def _order_facts(state: DeskState, signal: StrategySignal) -> OrderFacts:
@@ -100,8 +130,10 @@ def _entry_facts(engine: Engine, state: DeskState, signal: StrategySignal) -> Or
     facts.is_form_taken = words.takes(signal.order_type, time_in_force, is_part=is_fractional)
     facts.opposite_orders = opposite_orders(state, signal.symbol, signal.side)
     facts.messages = messages(state)
+    facts.pauses_in_regime = pauses(engine, state, signal.strategy, signal.symbol)
     tell_symbol(state.symbol(signal.symbol), signal.qty, facts)
     tell_account(state, facts)
+    tell_portfolio(engine, state, signal.strategy, facts)
     return facts
 
 

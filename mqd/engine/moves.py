@@ -176,15 +176,21 @@ def follow_ledger(engine: Engine, state: DeskState, strategy_id: str, symbol: st
         facts.position_open = position.is_open
         facts.position_qty = float(position.qty)
         facts.entry_price = float(position.entry_price or 0)
-    state.symbol(symbol).position_qty = float(state.ledger.positions.held(symbol))
+    state.symbol(symbol).position_qty = float(state.ledger.positions.open_qty(symbol))
     count_positions(state)
 
 
 def mark_to_market(state: DeskState) -> None:
-    """The desk's P&L of the session: realised, and its open shares at their last close."""
+    """The desk's P&L of the session and of the week: realised, and open shares at the last close.
+
+    What the account is worth moves with all that the desk ever earned.
+    """
     open_usd = 0.0
     for position in state.ledger.positions.open_positions():
         last_close = state.symbol(position.symbol).last_close
         if position.strategy != EXTERNAL and last_close:
             open_usd += float(position.qty) * last_close - float(position.cost_usd)
-    state.desk.pnl_usd = float(state.desk.realised_today) + open_usd
+    desk = state.desk
+    desk.pnl_usd = float(desk.realised_today) + open_usd
+    desk.week_pnl_usd = float(desk.realised_week) + open_usd
+    state.history.mark(state.now_ns, float(desk.realised_ever) + open_usd)

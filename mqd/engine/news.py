@@ -13,6 +13,7 @@ from mqd.engine.state import DeskState
 from mqd.ground.errors import (
     BrokerEchoError,
     LockedOutError,
+    UnauthorizedAIActionError,
     UnknownBrokerWordError,
     UnknownOrderError,
     UnreadableNewsError,
@@ -32,6 +33,7 @@ from mqd.model.event import (
     OrderNotFound,
     OrderNotTaken,
     OrderOutcomeLost,
+    OrderReachedFor,
     OrderRejected,
     OrderReported,
     RequestAnswered,
@@ -64,6 +66,10 @@ def on_broker_event(engine: Engine, state: DeskState, event: BrokerEvent, step: 
     """One piece of news; a fill is booked whatever the order's state."""
     if isinstance(event, RequestAnswered):  # of the line, not of what the broker has
         on_request_answered(engine, state, event, step)
+        return
+    if isinstance(event, OrderReachedFor):  # within the desk; the broker knows nothing of it
+        error = UnauthorizedAIActionError(f"{event.what}: only the loop sends; nothing was sent")
+        raise_incident(engine, state, step, error, "broker")
         return
     state.news_since_ask += 1
     match event:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from mqd.engine.core import Engine, Step, tell_desk
 from mqd.engine.holdings import tell_of_orphan
-from mqd.engine.start import may_trade
+from mqd.engine.lives import OPENS, halt_if_none_left, judge, may_trade, promote, put_back
 from mqd.engine.state import DeskState
+from mqd.ground.canonical import decimal_text
 from mqd.model.decision import OperatorHeard
 from mqd.model.event import OperatorActed
 
@@ -17,7 +18,11 @@ DESK_BUTTONS = {
 }
 STRATEGY_BUTTONS = frozenset({"disable", "enable"})
 ADOPT = "adopt"
-ACTIONS = (*DESK_BUTTONS, *sorted(STRATEGY_BUTTONS), ADOPT)
+REARM = "rearm"
+JUDGE = "judge"
+APPROVE = "approve"
+ACTIONS = (*DESK_BUTTONS, *sorted(STRATEGY_BUTTONS), ADOPT, REARM, JUDGE, APPROVE)
+REFUSED = "refused"
 
 
 def on_operator(engine: Engine, state: DeskState, event: OperatorActed, step: Step) -> None:
@@ -27,12 +32,19 @@ def on_operator(engine: Engine, state: DeskState, event: OperatorActed, step: St
     elif event.action in DESK_BUTTONS:
         result = _press(engine, state, event, step)
     elif event.action in STRATEGY_BUTTONS:
-        result = _switch(engine, state, event)
+        result = _switch(engine, state, event, step)
+    elif event.action == REARM:  # what stands where a strategy stands else is a protection
+        result = engine.protections.blocks.rearm(state, event.strategy, step)
     elif event.action == ADOPT:
         state.adopts_next = True
         state.desk.snapshot_is_due = True
         state.desk.is_waiting_for_snapshot = False
         result = "the next comparison takes the broker's side"
+    elif event.action == APPROVE:
+        result = _approve(engine, state, event, step)
+    elif event.action == JUDGE:
+        judge(engine, state, step, is_night=True)
+        result = "every strategy and every thesis was looked at"
     else:
         result = f"refused: there is no button {event.action!r}"
     step.notes.append(
@@ -46,16 +58,18 @@ def _press(engine: Engine, state: DeskState, event: OperatorActed, step: Step) -
     if state.state_name == before:
         return f"still {before} ({row.id}): {row.because}"
     if event.action == "resume":
-        state.paged.clear()  # what is still wrong is told again
+        promotions = engine.book.promotions  # who had one is not promoted for being told of again
+        state.paged = {each for each in state.paged if each[0] in promotions}
         state.desk.snapshot_is_due = True
         for key in sorted(state.holdings):
             tell_of_orphan(engine, state, key, step)
+        halt_if_none_left(engine, state, step)
         if state.state_name != engine.desk.rules.initial:
             return f"back in {state.state_name} at once: what stopped the desk is still so"
     return f"{before} -> {state.state_name} ({row.id})"
 
 
-def _switch(engine: Engine, state: DeskState, event: OperatorActed) -> str:
+def _switch(engine: Engine, state: DeskState, event: OperatorActed, step: Step) -> str:
     compiled = next(
         (item for item in engine.book.strategies if item.rules.id == event.strategy), None
     )
@@ -65,11 +79,28 @@ def _switch(engine: Engine, state: DeskState, event: OperatorActed) -> str:
         state.disabled.add(event.strategy)
     else:
         state.disabled.discard(event.strategy)
+        put_back(engine, state, compiled, step)
+        judge(engine, state, step)
     facts = state.strategies[event.strategy]
     facts.enabled = may_trade(compiled, state)
     if event.strategy in state.disabled:
         return f"{event.strategy} is disabled; its exits go on"
+    life = state.lives[event.strategy]
+    if life.state_name not in OPENS:
+        return f"{event.strategy} is {life.state_name} again at once by {life.row}; its exits go on"
     if not facts.enabled:
         status = compiled.rules.status
         return f"{event.strategy} is enabled; as {status} it opens nothing, its exits go on"
     return f"{event.strategy} is enabled; its exits go on"
+
+
+def _approve(engine: Engine, state: DeskState, event: OperatorActed, step: Step) -> str:
+    """A person agrees that a strategy has more to work with; nothing is agreed to unasked."""
+    life = state.lives.get(event.strategy)
+    if life is None or life.proposed is None:
+        return f"{REFUSED}: nothing is proposed for {event.strategy!r}"
+    by, life.proposed = life.proposed, None
+    change = promote(engine, state, event.strategy, by, step)
+    if not change:
+        return f"{event.strategy} keeps its share: nothing is free within its range"
+    return f"{event.strategy} may use {decimal_text(change * 100)} % more of the account"

@@ -46,6 +46,14 @@ class PositionStore:
                 total = EXACT.add(total, position.qty)
         return total
 
+    def open_qty(self, symbol: str) -> Decimal:
+        """Shares open in a symbol; what one holds and another sold short is not nothing."""
+        total = ZERO
+        for position in self._positions.values():
+            if position.symbol == symbol:
+                total = EXACT.add(total, position.qty.copy_abs())
+        return total
+
     def fork(self) -> PositionStore:
         """An independent copy."""
         other = PositionStore()

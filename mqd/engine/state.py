@@ -10,11 +10,16 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from typing import NamedTuple
 
+from mqd.engine.history import History
 from mqd.engine.ledger import Ledger
+from mqd.engine.lock import Lock
+from mqd.engine.record import ClosedSession, SeriesValue
 from mqd.ground.canonical import digest, encode
 from mqd.model.event import ExecutionBusted, ExecutionCorrected, FeeCharged
 from mqd.model.order import Order
+from mqd.model.session_bar import SessionBar
 from mqd.model.snapshot import AccountReport
 
 Afterthought = ExecutionBusted | ExecutionCorrected | FeeCharged
@@ -38,6 +43,7 @@ class SymbolFacts:
     """One symbol today; the age and the four flags describe the bar in hand.
 
     With `is_told` the broker's newest snapshot tells of it: whether it trades, in which steps.
+    `sessions` are the finished ones, and `regime` is what they say of this one; empty: unknown.
     """
 
     symbol: str
@@ -64,6 +70,10 @@ class SymbolFacts:
     is_fractionable: bool = False
     lot_qty: Decimal = Decimal(0)
     tick_usd: Decimal = Decimal(0)
+    session_high: float = 0.0
+    session_low: float = 0.0
+    sessions: tuple[SessionBar, ...] = ()
+    regime: str = ""
 
 
 @dataclass(slots=True)
@@ -83,13 +93,15 @@ class StrategyFacts:
     pnl_today: Decimal = Decimal(0)
     measured: tuple[str, ...] = ()
     working_exits: int = 0
+    thesis_code: int = 0
 
 
 @dataclass(slots=True)
 class DeskFacts:
     """The desk as a whole, and its account, as a snapshot asked for at `account_asked_ns` tells.
 
-    Whether it is restricted is None while it does not say so.
+    Whether it is restricted is None while it does not say so. `week` counts the weeks since 1970;
+    the one under way began with the session that opened at `week_open_ns`.
     """
 
     pnl_usd: float = 0.0
@@ -111,6 +123,13 @@ class DeskFacts:
     is_restricted: bool | None = None
     refused_orders: int = 0
     has_compared: bool = False
+    realised_ever: Decimal = Decimal(0)
+    realised_week: Decimal = Decimal(0)
+    week_pnl_usd: float = 0.0
+    week_open_ns: int = 0
+    week: int = -1
+    is_new_week: bool = False
+    previous_pnl_usd: float = float("nan")
 
 
 @dataclass(slots=True)
@@ -142,6 +161,28 @@ class OrderFacts:
     buying_power_usd: float = float("nan")
     equity_usd: float = float("nan")
     account_age_s: float = float("inf")
+    has_protection_error: bool = False
+    has_older_lock: bool = False
+    opposite_signals: int = 0
+    portfolio_equity_usd: float = float("nan")
+    portfolio_exposure_usd: float = float("nan")
+    portfolio_largest_usd: float = float("nan")
+    portfolio_invested_usd: float = float("nan")
+    portfolio_reserve_usd: float = float("nan")
+    capital_usd: float = float("nan")
+    capital_used_usd: float = float("nan")
+    pauses_in_regime: bool | None = None
+
+
+class Allocation(NamedTuple):
+    """A strategy's share of the account now; `declared` are its share, smallest and largest.
+
+    `earned` is by how much it was promoted: its share goes back to both together, not below.
+    """
+
+    declared: tuple[Decimal, Decimal, Decimal]
+    share: Decimal
+    earned: Decimal = Decimal(0)
 
 
 @dataclass(slots=True)
@@ -183,6 +224,23 @@ class BreakerFacts:
 
 
 @dataclass(slots=True)
+class LifeFacts:
+    """The life of one strategy: its machine's state, since when, and by which row of its watch.
+
+    It is judged by what it did since `since_ns`. A pause remembers the week that it began in, as
+    the desk counts weeks.
+    `proposed` is the share by which its allocation may grow, once a person agrees.
+    """
+
+    state_name: str
+    since_ns: int
+    moved_ns: int
+    row: str = ""
+    week: int = -1
+    proposed: Decimal | None = None
+
+
+@dataclass(slots=True)
 class DeskState:
     """Everything the desk knows. `state_name` is the desk machine's state."""
 
@@ -197,7 +255,7 @@ class DeskState:
     orders: dict[str, Order] = field(default_factory=dict)
     working: set[str] = field(default_factory=set)
     ledger: Ledger = field(default_factory=Ledger)
-    tripped_until_ns: dict[str, int] = field(default_factory=dict)
+    locks: dict[str, Lock] = field(default_factory=dict)
     active_protections: int = 0
     counts: Counter[str] = field(default_factory=Counter)
     holdings: dict[tuple[str, str], Holding] = field(default_factory=dict)
@@ -217,6 +275,23 @@ class DeskState:
     account: AccountReport | None = None
     counted_there: frozenset[str] = frozenset()
     messages_ns: tuple[int, ...] = ()
+    history: History = field(default_factory=History)
+    scoped_protections: dict[str, int] = field(default_factory=dict)
+    """By `strategy ID` or `symbol NAME`: the protections that block there alone."""
+    protections_true: int = -1
+    protection_errors: set[str] = field(default_factory=set)
+    has_older_lock: bool = False
+    due_ns: dict[str, int] = field(default_factory=dict)
+    """By protection: when the oldest row leaves the window of one of its measures."""
+    look_again_ns: int = 0
+    allocations: dict[str, Allocation] = field(default_factory=dict)
+    idle: dict[str, dict[int, int]] = field(default_factory=dict)
+    """By strategy: on how many bars of this session each set of NO-TRADE codes was true."""
+    out_of_band: dict[tuple[str, str], int] = field(default_factory=dict)
+    """By strategy and code: sessions in a row whose share of bars was outside of its band."""
+    lives: dict[str, LifeFacts] = field(default_factory=dict)
+    closed_sessions: tuple[ClosedSession, ...] = ()
+    series: dict[str, tuple[SeriesValue, ...]] = field(default_factory=dict)
 
     def symbol(self, name: str) -> SymbolFacts:
         """The facts of a symbol, made on first sight."""
@@ -236,7 +311,11 @@ class DeskState:
             orders=dict(self.orders),
             working=set(self.working),
             ledger=self.ledger.fork(),
-            tripped_until_ns=dict(self.tripped_until_ns),
+            locks={key: replace(lock) for key, lock in self.locks.items()},
+            history=self.history.fork(),
+            scoped_protections=dict(self.scoped_protections),
+            protection_errors=set(self.protection_errors),
+            due_ns=dict(self.due_ns),
             counts=Counter(self.counts),
             holdings={key: replace(held) for key, held in self.holdings.items()},
             disabled=set(self.disabled),
@@ -245,7 +324,12 @@ class DeskState:
             drift_looks=dict(self.drift_looks),
             afterthoughts=dict(self.afterthoughts),
             streams_down=set(self.streams_down),
+            idle={name: dict(counts) for name, counts in self.idle.items()},
+            out_of_band=dict(self.out_of_band),
             breaker=replace(self.breaker, in_a_row=dict(self.breaker.in_a_row)),
+            allocations=dict(self.allocations),
+            lives={name: replace(life) for name, life in self.lives.items()},
+            series=dict(self.series),
         )
 
     def canonical(self) -> str:
@@ -260,7 +344,17 @@ class DeskState:
                 "orders": list(self.orders.values()),
                 "working": sorted(self.working),
                 "ledger": self.ledger.canonical(),
-                "protections": [self.tripped_until_ns, self.active_protections],
+                "protections": [
+                    {key: _fields(lock) for key, lock in self.locks.items()},
+                    self.active_protections,
+                    self.scoped_protections,
+                    self.protections_true,
+                    sorted(self.protection_errors),
+                    self.has_older_lock,
+                    self.due_ns,
+                    self.look_again_ns,
+                ],
+                "history": self.history.canonical(),
                 "counts": dict(self.counts),
                 "holdings": [[*key, *_fields(held)] for key, held in sorted(self.holdings.items())],
                 "stopped": [sorted(self.disabled), sorted(self.streams_down), sorted(self.paged)],
@@ -276,6 +370,13 @@ class DeskState:
                 ],
                 "breaker": _fields(self.breaker),
                 "account": [self.account, sorted(self.counted_there), self.messages_ns],
+                "shares": sorted(self.allocations.items()),
+                "idle": [
+                    [[name, sorted(counts.items())] for name, counts in sorted(self.idle.items())],
+                    [[*key, count] for key, count in sorted(self.out_of_band.items())],
+                ],
+                "lives": [[name, *_fields(life)] for name, life in sorted(self.lives.items())],
+                "judged": [self.closed_sessions, self.series],
             }
         )
 

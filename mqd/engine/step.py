@@ -7,16 +7,20 @@ from typing import cast
 from mqd.engine.account import count_messages
 from mqd.engine.audit import audit
 from mqd.engine.core import Engine, Step
-from mqd.engine.decide import decide
+from mqd.engine.idle import count_idle, tell_idle
+from mqd.engine.lives import judge_after
 from mqd.engine.moves import mark_to_market
 from mqd.engine.news import on_broker_event
 from mqd.engine.operate import on_operator
+from mqd.engine.orchestrator import StrategyOrchestrator
+from mqd.engine.portfolio import reallocate
 from mqd.engine.reconcile import on_snapshot
+from mqd.engine.regimes import keep_session, tell_regimes
 from mqd.engine.start import on_desk_started
 from mqd.engine.state import DeskState, SymbolFacts
 from mqd.engine.watch import watch
 from mqd.ground.times import NS_PER_MINUTE, NS_PER_S
-from mqd.model.decision import NOTHING, BarSetAside, Outcome, ProtectionTripped
+from mqd.model.decision import NOTHING, BarSetAside, Outcome
 from mqd.model.event import (
     BROKER_EVENTS,
     BarClosed,
@@ -27,14 +31,18 @@ from mqd.model.event import (
     FeedDefectFound,
     FrameReceived,
     OperatorActed,
+    SeriesValueTold,
     SessionClosed,
     SessionOpened,
     SnapshotTaken,
 )
-from mqd.rules.book import Protection
-from mqd.rules.check.sets import REST_OF_SESSION, WHILE_TRUE
 
 _OF_THE_BROKER = frozenset(BROKER_EVENTS)
+_DAY_NS = 1_440 * NS_PER_MINUTE
+_DAYS_OF_WEEK = 7
+_FIRST_DAY_OF_1970 = 3  # a Thursday: that many days of its week, from Monday on, were before it
+_JUDGED_AFTER = frozenset({SessionOpened, SessionClosed, SeriesValueTold})
+_NO_NEWS = frozenset({ClockTicked, SeriesValueTold, FrameReceived})  # a frame is read into events
 
 
 def step(engine: Engine, state: DeskState, event: Event, aside: int | None = None) -> Outcome:
@@ -52,24 +60,34 @@ def step(engine: Engine, state: DeskState, event: Event, aside: int | None = Non
     this = Step(event.at_ns, state)
     if kind is BarClosed:
         _on_bar(engine, state, cast("BarClosed", event), aside, this)
-    elif kind is SessionOpened:
-        _on_session_opened(engine, state, cast("SessionOpened", event))
+    else:
+        _act(engine, state, event, this)
+    if state.history.news:
+        engine.protections.on_news(state, this)
+    if this.trades or kind in _JUDGED_AFTER:
+        judge_after(engine, state, event, this)
+    watch(engine, state, this)
+    if this.touched:
+        count_messages(state, this.commands)
+        audit(engine, state, this)
+    return this.outcome()
+
+
+def _act(engine: Engine, state: DeskState, event: Event, this: Step) -> None:
+    """What is no bar goes to whom it is about."""
+    kind = type(event)
+    if kind is SessionOpened:
+        _on_session_opened(engine, state, cast("SessionOpened", event), this)
     elif kind is SessionClosed:
-        state.session.is_open = False
-        state.desk.snapshot_is_due = True
+        _on_session_closed(engine, state, cast("SessionClosed", event), this)
     elif kind is DeskStarted:
         on_desk_started(engine, state, cast("DeskStarted", event), this)
     elif kind is OperatorActed:
         on_operator(engine, state, cast("OperatorActed", event), this)
     elif kind is SnapshotTaken:
         on_snapshot(engine, state, cast("SnapshotTaken", event), this)
-    elif kind is not ClockTicked and kind is not FrameReceived:  # a frame is read into events
+    elif kind not in _NO_NEWS:
         on_broker_event(engine, state, cast("BrokerEvent", event), this)
-    watch(engine, state, this)
-    if this.touched:
-        count_messages(state, this.commands)
-        audit(engine, state, this)
-    return this.outcome()
 
 
 def sets_aside(engine: Engine, state: DeskState, bar: BarClosed) -> int:
@@ -103,15 +121,20 @@ def _on_bar(
     if state.desk.open_positions:
         mark_to_market(state)
     data = engine.book.blocks_entries.evaluate(bar, symbol, state.session, state.desk, None, None)
-    _watch_protections(engine, state, bar, symbol, this)
-    for compiled in engine.by_symbol.get(bar.symbol, ()):
-        decide(engine, state, compiled, bar, data, this)
+    engine.protections.on_bar(state, bar, this)
+    StrategyOrchestrator(engine, state, this).on_bar(bar, data)
+    count_idle(state, this)
 
 
 def _count_bar(state: DeskState, symbol: SymbolFacts, bar: BarClosed) -> None:
     session = state.session
     if symbol.bars == 0:
         symbol.is_complete = bar.start_ns == session.open_ns
+        symbol.session_high, symbol.session_low = bar.high, bar.low
+    elif bar.high > symbol.session_high:
+        symbol.session_high = bar.high
+    if bar.low < symbol.session_low:  # noqa: PLR1730  # on every bar, and half as long
+        symbol.session_low = bar.low
     symbol.bars += 1
     symbol.newest_start_ns = bar.start_ns
     symbol.previous_close = symbol.last_close if symbol.bars > 1 else 0.0
@@ -120,41 +143,15 @@ def _count_bar(state: DeskState, symbol: SymbolFacts, bar: BarClosed) -> None:
     session.time_to_close_s = (session.close_ns - bar.at_ns) // NS_PER_S
 
 
-def _watch_protections(
-    engine: Engine, state: DeskState, bar: BarClosed, symbol: SymbolFacts, this: Step
-) -> None:
-    """Trip what has come true; remember what still holds. `[trip, until)` is the locked time."""
-    rules = engine.book.rules.protections
-    if not rules:
-        state.active_protections = 0  # rules with protections may have run before these
-        return
-    session = state.session
-    mask: int = engine.book.protections.evaluate(bar, symbol, session, state.desk, None, None)
-    active = mask
-    for bit, protection in enumerate(rules):
-        if protection.lasts == WHILE_TRUE:
-            continue
-        if bar.at_ns < state.tripped_until_ns.get(protection.header.id, 0):
-            active |= 1 << bit
-        elif mask >> bit & 1:
-            _trip(state, protection, bar.at_ns, this)
-    state.active_protections = active
-
-
-def _trip(state: DeskState, protection: Protection, at_ns: int, this: Step) -> None:
-    until_ns = state.session.close_ns
-    if protection.lasts != REST_OF_SESSION:
-        until_ns = at_ns + cast("int", protection.lasts) * NS_PER_S
-    if until_ns > at_ns:  # with the last bar the session is over
-        state.tripped_until_ns[protection.id] = until_ns
-        this.notes.append(ProtectionTripped(at_ns, protection.id, until_ns))
-
-
 # -- the day ------------------------------------------------------------------------------------
 
 
-def _on_session_opened(engine: Engine, state: DeskState, event: SessionOpened) -> None:
+def _on_session_opened(engine: Engine, state: DeskState, event: SessionOpened, this: Step) -> None:
     session = state.session
+    if session.date not in {"", event.date}:  # told again after a start it is the same day still
+        reallocate(engine, state, this)
+    if event.open_ns != session.open_ns:
+        _start_day(state, event)
     session.date = event.date
     session.open_ns, session.close_ns = event.open_ns, event.close_ns
     session.open_time_s = event.open_time_s
@@ -173,3 +170,30 @@ def _on_session_opened(engine: Engine, state: DeskState, event: SessionOpened) -
     state.desk.orders_today = 0
     state.desk.realised_today = state.desk.realised_today * 0
     mark_to_market(state)
+    engine.protections.on_session(state, this)
+    state.idle = {}
+    tell_regimes(engine, state)
+
+
+def _start_day(state: DeskState, event: SessionOpened) -> None:
+    """What the session before came to, and whether this one is the first of its week.
+
+    The day is the exchange's: its midnight follows from the open, whatever zone and season.
+    """
+    desk = state.desk
+    if state.session.open_ns:
+        desk.previous_pnl_usd = desk.pnl_usd
+    midnight_ns = event.open_ns - event.open_time_s * NS_PER_S
+    day = (midnight_ns + _DAY_NS // 2) // _DAY_NS
+    week = (day + _FIRST_DAY_OF_1970) // _DAYS_OF_WEEK
+    desk.is_new_week = week != desk.week
+    if desk.is_new_week:
+        desk.week, desk.week_open_ns = week, event.open_ns
+        desk.realised_week = desk.realised_week * 0
+
+
+def _on_session_closed(engine: Engine, state: DeskState, event: SessionClosed, this: Step) -> None:
+    tell_idle(engine, state, event, this)
+    keep_session(engine, state)
+    state.session.is_open = False
+    state.desk.snapshot_is_due = True

@@ -15,6 +15,8 @@ from mqd.engine.gate import send_exit, send_stop, submit_again
 from mqd.engine.holdings import Key, is_managed, looked_at, unwatched_s
 from mqd.engine.moves import ask_back, count_roles, exit_excess, in_age_order, stop_shortfall
 from mqd.engine.orders import order_age_s, order_facts
+from mqd.engine.origin import FLATTEN
+from mqd.engine.protections import Ruling
 from mqd.engine.state import DeskState
 from mqd.ground.errors import UnresolvedError
 from mqd.ground.times import NS_PER_S
@@ -24,7 +26,6 @@ from mqd.model.order import ENTRY, EXIT, EXTERNAL, LEAVING, PROTECTIVE, ROLES, S
 from mqd.rules.compile.ruleset import CompiledSet
 from mqd.rules.words.acts import PROTECT
 
-FLATTEN = "FLATTEN"
 FLATTENING = "FLATTENING"
 PAGE = "page"
 _UNKNOWN = float("nan")
@@ -121,7 +122,7 @@ def _watch_order(engine: Engine, state: DeskState, order: Order, step: Step) -> 
         shortfall=stop_shortfall(state, order) if order.role == PROTECTIVE else 0.0,
         stops=_stops_before(state, order),
         is_enabled=strategy is not None and strategy.enabled,
-        is_protected=state.active_protections > 0,
+        is_protected=_is_protected(engine, state, order, step),
     )
     mask = book.order_watch.evaluate(
         None, state.symbol(order.symbol), state.session, state.desk, None,
@@ -141,6 +142,14 @@ def _watch_order(engine: Engine, state: DeskState, order: Order, step: Step) -> 
         submit_again(state, order, step)
     else:
         _page(engine, state, step, code, subject, f"{order.state} since {order.updated_ns}")
+
+
+def _is_protected(engine: Engine, state: DeskState, order: Order, step: Step) -> bool:
+    """Whether protections would let this entry through now; asked where it may be sent again."""
+    if order.role != ENTRY or order.was_taken:
+        return False
+    answer = engine.protections.check(state, order.strategy, order.symbol, step, on_bar=False)
+    return answer.ruling != Ruling.ALLOW
 
 
 def _stops_before(state: DeskState, order: Order) -> int:

@@ -5,15 +5,18 @@ MqdError
 │                                             JournalInUseError
 ├─ RuleError         validate-rules, exit 1   carries every Problem
 ├─ Refused           normal life, journaled   DuplicateOrderError, LimitExceededError,
-│                                             MalformedSignalError
+│                                             MalformedSignalError, ProtectionError
 ├─ UnknownOutcome    look up, then decide     BrokerTimeoutError, BrokerConfirmationRequiredError
+├─ StrategyFailed    leave it out of a bar,   StrategyFailedError
+│                    tell; the others go on
 ├─ Unavailable       back off                 BrokerUnavailableError, InboxFullError
 ├─ Incident          book it, stop entries,   TerminalStateError, UnknownOrderError,
 │                    tell; exits go on        ExecutionConflictError, OverfillError,
 │                                             MalformedExecutionError, OrphanedPositionError,
 │                                             UnknownBrokerWordError, PositionDriftError,
 │                                             ExecutionBustedError, UnresolvedError,
-│                                             UnreadableNewsError, LockedOutError
+│                                             UnreadableNewsError, LockedOutError,
+│                                             UnauthorizedAIActionError
 └─ InvariantError    freeze, tell a person    InvalidTransitionError, ReconciliationError,
                                               InvariantViolatedError, BrokerEchoError, JournalError
 """
@@ -81,6 +84,10 @@ class MalformedSignalError(Refused):
     """A signal lacks a field or holds an impossible one; refused at the strategy's boundary."""
 
 
+class ProtectionError(Refused):
+    """A protection could not be asked; it blocks entries until it can be."""
+
+
 class UnknownOutcome(MqdError):
     """The world has not told us yet: look up, then decide."""
 
@@ -91,6 +98,14 @@ class BrokerTimeoutError(UnknownOutcome):
 
 class BrokerConfirmationRequiredError(UnknownOutcome):
     """A transition needs the broker's confirmation (its order id) and the event carries none."""
+
+
+class StrategyFailed(MqdError):
+    """One strategy cannot be asked: it is left out, and no other one suffers."""
+
+
+class StrategyFailedError(StrategyFailed):
+    """A strategy's rules could not be computed on a bar; it is left out on that bar."""
 
 
 class Unavailable(MqdError):
@@ -155,6 +170,13 @@ class UnreadableNewsError(Incident):
 
 class LockedOutError(Incident):
     """The broker does not take the desk's keys any more."""
+
+
+class UnauthorizedAIActionError(Incident):
+    """Something that is no strategy, watch or button of the rules reached for an order.
+
+    Nothing was sent. Exits go on: what has no right to an order must not be able to stop one.
+    """
 
 
 class InvariantError(MqdError):

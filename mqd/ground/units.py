@@ -12,7 +12,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """One unit: its name, its dimension (usd, shares, seconds) and its comparison tolerance."""
+    """One unit: its name, its dimension (usd, shares, seconds) and its comparison tolerance.
+
+    A plain one, as an index or a factor, is compared with its own kind and nothing else.
+    """
 
     name: str
     usd: int = 0
@@ -21,6 +24,7 @@ class Unit:
     tolerance: float = 0.0
     is_count: bool = False
     is_number: bool = True
+    is_plain: bool = False
 
 
 RATIO = Unit("ratio", tolerance=5e-10)
@@ -34,6 +38,8 @@ TRADES = Unit("trades", is_count=True)
 ORDERS = Unit("orders", is_count=True)
 POSITIONS = Unit("positions", is_count=True)
 REQUESTS = Unit("requests", is_count=True)
+SESSIONS = Unit("sessions", is_count=True)
+NUMBER = Unit("number", tolerance=5e-10, is_plain=True)
 EXCHANGE_TIME = Unit("exchange_time", is_number=False)
 BOOL = Unit("bool", is_number=False)
 TEXT = Unit("text", is_number=False)
@@ -42,7 +48,7 @@ UNITS: dict[str, Unit] = {
     unit.name: unit
     for unit in (
         RATIO, USD, PRICE, SHARES, DURATION, TIME_OF_DAY, BARS, TRADES, ORDERS, POSITIONS,
-        REQUESTS, EXCHANGE_TIME, BOOL, TEXT,
+        REQUESTS, SESSIONS, NUMBER, EXCHANGE_TIME, BOOL, TEXT,
     )
 }  # fmt: skip
 
@@ -62,6 +68,8 @@ def quotient(left: Unit, right: Unit) -> Unit | None:
 
 
 def _combined(left: Unit, right: Unit, sign: int) -> Unit | None:
+    if left.is_plain or right.is_plain:
+        return None
     if left.is_count or right.is_count or not (left.is_number and right.is_number):
         return None
     return _BY_DIMENSION.get(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import NamedTuple
 
+from mqd.ground.canonical import decimal_text
 from mqd.model.command import Command
 from mqd.model.order import OrderStateChangedEvent
 from mqd.model.position import Trade
@@ -50,12 +51,73 @@ class BarSetAside(NamedTuple):
     codes: tuple[str, ...]
 
 
+_ENDS = {
+    "rest_of_week": "the first session of the next week",
+    "until_operator": "a person re-arms it",
+    "until": "a session opens that ends it",
+}
+
+
 class ProtectionTripped(NamedTuple):
-    """A protection went from armed to tripped; it blocks entries until `until_ns`."""
+    """A protection tripped, or tripped once more; it blocks entries until `until_ns`.
+
+    That is 0 where no clock ends it; `lasts` is how long it was said to last. `subject` is the one
+    strategy or symbol that it is about, `rule` the transition's id.
+    """
 
     at_ns: int
     protection: str
     until_ns: int
+    subject: str = ""
+    lasts: str = ""
+    rule: str = ""
+
+    @property
+    def name(self) -> str:
+        """The protection, and what it is about where that is not the whole desk."""
+        return f"{self.protection}/{self.subject}" if self.subject else self.protection
+
+    @property
+    def end(self) -> str:
+        """What ends it where no clock does."""
+        return _ENDS.get(self.lasts, "it is over")
+
+
+class ProtectionReleased(NamedTuple):
+    """A protection is armed again; its block was by the rules of this digest.
+
+    `rule` is the transition's id, `event` what it heard.
+    """
+
+    at_ns: int
+    protection: str
+    subject: str
+    event: str
+    rule: str
+    rules_digest: str
+
+    @property
+    def text(self) -> str:
+        """The release in words."""
+        name = f"{self.protection}/{self.subject}" if self.subject else self.protection
+        return f"protection {name} is armed again ({self.rule})"
+
+
+class EntryMadeSmaller(NamedTuple):
+    """A protection left an entry a part of its size, `kept` of it; `qty` is what was asked for."""
+
+    at_ns: int
+    strategy: str
+    symbol: str
+    protections: tuple[str, ...]
+    kept: Decimal
+    qty: Decimal
+
+    @property
+    def text(self) -> str:
+        """The change in words."""
+        parts = f"{decimal_text(self.kept)} of {decimal_text(self.qty)} {self.symbol}"
+        return f"the entry of {self.strategy} keeps {parts}: {', '.join(self.protections)}"
 
 
 class IncidentRaised(NamedTuple):
@@ -93,6 +155,77 @@ class BreakerMoved(NamedTuple):
         """The move in words."""
         why = f": {self.cause}" if self.cause else ""
         return f"the breaker went from {self.from_state} to {self.to_state} ({self.rule}){why}"
+
+
+Figure = float | int | None
+
+
+class StrategyMoved(NamedTuple):
+    """A strategy's life moved; `rule` is the transition's id, `row` what called for it.
+
+    `row`, one of the watch of strategies, is empty where a person did. The figures are those of
+    its record, by their names.
+    """
+
+    at_ns: int
+    strategy: str
+    event: str
+    from_state: str
+    to_state: str
+    rule: str
+    row: str
+    names: tuple[str, ...] = ()
+    values: tuple[Figure, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The move in words."""
+        why = f": {self.row}" if self.row else ""
+        moved = f"{self.strategy} went from {self.from_state} to {self.to_state}"
+        return f"{moved} ({self.rule}){why}"
+
+
+class StrategyJudged(NamedTuple):
+    """What the night found of a strategy: the rows that are true and its figures.
+
+    One that is `skipped` stays as it is, and is never promoted.
+    """
+
+    at_ns: int
+    strategy: str
+    state: str
+    rows: tuple[str, ...]
+    names: tuple[str, ...]
+    values: tuple[Figure, ...]
+    skipped: str = ""
+
+
+class PromotionProposed(NamedTuple):
+    """A strategy may have more to work with: by this share of what it has, if it is free.
+
+    With `waits` a person has to agree by name first.
+    """
+
+    at_ns: int
+    strategy: str
+    row: str
+    share: Decimal
+    waits: bool
+    names: tuple[str, ...]
+    values: tuple[Figure, ...]
+
+
+class ThesisJudged(NamedTuple):
+    """What the night found of a thesis: which of its rules its own trades meet, and the figures."""
+
+    at_ns: int
+    thesis: str
+    status: str
+    met: tuple[str, ...]
+    enough: bool
+    names: tuple[str, ...]
+    values: tuple[Figure, ...]
+    skipped: str = ""
 
 
 class WatchActed(NamedTuple):
@@ -154,9 +287,71 @@ class TradeWatched(NamedTuple):
     stop_beyond: Decimal | None = None
 
 
+class SignalsConflict(NamedTuple):
+    """On one bar strategies wanted both sides of a symbol; the entries were refused for it."""
+
+    at_ns: int
+    symbol: str
+    buying: tuple[str, ...]
+    selling: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """Who wanted what, in words."""
+        return (
+            f"{' and '.join(self.buying)} to buy and {' and '.join(self.selling)} to sell "
+            f"{self.symbol} on one bar: no entry of them left"
+        )
+
+
+class AllocationChanged(NamedTuple):
+    """A strategy's share of the account changed; `why` is the rule or the decision behind it."""
+
+    at_ns: int
+    strategy: str
+    from_share: Decimal
+    to_share: Decimal
+    why: str
+
+    @property
+    def text(self) -> str:
+        """The change in words."""
+        was, now = (decimal_text(share * 100) for share in (self.from_share, self.to_share))
+        return f"{self.strategy} may use {now} % of the account, before {was} % ({self.why})"
+
+
+class IdleOutOfBand(NamedTuple):
+    """A session closed, and a NO-TRADE condition was true more or less often than is expected.
+
+    On `times` of the session's `bars` at the strategy's own times of day; `expected` is the band
+    as the rules say it, `in_a_row` how many sessions were outside of it.
+    """
+
+    at_ns: int
+    strategy: str
+    session: str
+    code: str
+    times: int
+    bars: int
+    expected: str
+    in_a_row: int
+
+    @property
+    def text(self) -> str:
+        """The finding in words."""
+        share = f"{100 * self.times / self.bars:.1f}".removesuffix(".0")
+        rows = f", {self.in_a_row} sessions in a row" if self.in_a_row > 1 else ""
+        return (
+            f"{self.strategy}: {self.code} was true on {self.times} of {self.bars} bars of its "
+            f"hours ({share}%), {self.expected} is expected{rows}"
+        )
+
+
 Note = (
     BarSetAside
     | ProtectionTripped
+    | ProtectionReleased
+    | EntryMadeSmaller
     | IncidentRaised
     | DeskStateChanged
     | WatchActed
@@ -165,6 +360,13 @@ Note = (
     | Reconciled
     | TradeWatched
     | BreakerMoved
+    | SignalsConflict
+    | AllocationChanged
+    | IdleOutOfBand
+    | StrategyMoved
+    | StrategyJudged
+    | PromotionProposed
+    | ThesisJudged
 )
 
 

@@ -88,6 +88,19 @@ class OperatorActed(NamedTuple):
     reason: str
 
 
+class SeriesValueTold(NamedTuple):
+    """A daily value from outside, of the session of `date`.
+
+    The session of `good_through` is the last that may go by it.
+    """
+
+    at_ns: int
+    series: str
+    date: str
+    value: Decimal
+    good_through: str
+
+
 class StreamLost(NamedTuple):
     """A stream of news broke; what it would have told is not known."""
 
@@ -281,6 +294,16 @@ class UnreadableReceived(NamedTuple):
     text: str
 
 
+class OrderReachedFor(NamedTuple):
+    """Something that is not the loop tried to send; it was refused, and nothing left.
+
+    `what` is what it reached for, in words.
+    """
+
+    at_ns: int
+    what: str
+
+
 BrokerEvent = (
     OrderAcknowledged
     | OrderFilled
@@ -302,6 +325,7 @@ BrokerEvent = (
     | BrokerLockedOut
     | UnreadableReceived
     | RequestAnswered
+    | OrderReachedFor
 )
 
 Event = (
@@ -312,6 +336,7 @@ Event = (
     | FeedDefectFound
     | ClockTicked
     | OperatorActed
+    | SeriesValueTold
     | FrameReceived
     | BrokerEvent
 )
@@ -337,4 +362,5 @@ BROKER_EVENTS: tuple[type[Any], ...] = (
     BrokerLockedOut,
     UnreadableReceived,
     RequestAnswered,
+    OrderReachedFor,
 )

@@ -20,6 +20,7 @@ from mqd.model.event import (
     FeedDefectFound,
     FrameReceived,
     OperatorActed,
+    SeriesValueTold,
     SessionClosed,
     SessionOpened,
 )
@@ -41,13 +42,14 @@ EVENTS: dict[str, type[Any]] = {
         FeedDefectFound,
         ClockTicked,
         OperatorActed,
+        SeriesValueTold,
         FrameReceived,
         *BROKER_EVENTS,
     )
 }
 
 
-RECORD_VERSION = 5
+RECORD_VERSION = 6
 """The form in which events and outcomes are written; records of the forms before it are read."""
 
 
@@ -124,6 +126,7 @@ _READERS: dict[str, Callable[[list[Any]], list[Any]]] = {
     "ExecutionCorrected": lambda fields: [*fields[:3], *map(Decimal, fields[3:])],
     "FeeCharged": lambda fields: [*fields[:2], Decimal(fields[2])],
     "SnapshotTaken": _snapshot,
+    "SeriesValueTold": lambda fields: [*fields[:3], Decimal(fields[3]), fields[4]],
 }
 
 # Fields that came later, at the end: who wrote an event without them said nothing of them.

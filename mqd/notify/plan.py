@@ -13,12 +13,13 @@ from mqd.rules.problems import did_you_mean
 KINDS = {
     "starts": "start and end",
     "halts": "state or button",
-    "trips": "protection or breaker",
+    "trips": "protection, breaker or strategy",
     "rejects": "order refused",
     "drift": "differs from the broker",
     "incidents": "incident",
     "invariants": "invariant broken",
     "streams": "stream lost for long",
+    "idle": "idle out of the ordinary",
     "summary": "day summary",
 }
 """What can be told, and how a message of it is titled."""

@@ -13,12 +13,17 @@ from mqd.model.decision import (
     BreakerMoved,
     DeskStateChanged,
     DriftFound,
+    IdleOutOfBand,
     IncidentRaised,
     Note,
     OperatorHeard,
     Outcome,
+    PromotionProposed,
     ProtectionTripped,
     Reconciled,
+    StrategyJudged,
+    StrategyMoved,
+    ThesisJudged,
 )
 from mqd.model.event import DeskStarted, Event, OrderRejected
 from mqd.ports.notifier import Tone
@@ -62,10 +67,14 @@ def _noted(note: Note) -> Iterator[Told]:
             text = f"{button} by {note.by}: {note.reason}. {note.result}"
             yield Told("halts", (button, note.by), _line(text), "warning")
         case ProtectionTripped():
-            text = f"protection {note.protection} tripped"
-            yield Told("trips", (note.protection,), text, "warning")
+            text = f"protection {note.name} tripped"
+            yield Told("trips", (note.name,), text, "warning")
         case BreakerMoved() if note.cause:  # that its rest is over is told with what came of it
             yield Told("trips", ("breaker", note.to_state), note.text, "warning")
+        case IdleOutOfBand():
+            yield Told("idle", (note.strategy, note.code), _line(note.text), "warning")
+        case StrategyMoved() | PromotionProposed() | StrategyJudged() | ThesisJudged():
+            yield from _judged(note)
         case IncidentRaised():
             text = f"{note.severity} {note.error}: {note.message}"
             yield Told(_kind_of(note.error), (note.error, note.subject), _line(text), "failure")
@@ -76,6 +85,24 @@ def _noted(note: Note) -> Iterator[Told]:
         case Reconciled() if note.verdict == _REFUSED:
             text = f"the comparison with the broker was refused by {', '.join(note.refusals)}"
             yield Told("drift", (note.verdict,), text, "failure")
+
+
+def _judged(
+    note: StrategyMoved | PromotionProposed | StrategyJudged | ThesisJudged,
+) -> Iterator[Told]:
+    match note:
+        case StrategyMoved():
+            yield Told("trips", (note.strategy, note.to_state), note.text, "warning")
+        case PromotionProposed():
+            text = f"{note.strategy} may have more to work with, by {note.row}"
+            yield Told("trips", (note.strategy, note.row), text, "info")
+        case StrategyJudged() if note.skipped:
+            text = f"{note.strategy} was not judged: {note.skipped}"
+            yield Told("trips", (note.strategy, "skipped"), _line(text), "warning")
+        case ThesisJudged() if note.met:
+            text = f"thesis {note.thesis} is contradicted by {', '.join(note.met)}"
+            yield Told("trips", (note.thesis,), f"{text}: change its status in a reviewed PR",
+                       "warning")  # fmt: skip
 
 
 def summary(date: str, state: DeskState, seen: dict[str, int]) -> Told:

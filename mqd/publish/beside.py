@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from mqd.publish.attribution import AttributionReport
 from mqd.publish.cases import Section
-from mqd.publish.controls import NO_CONTROLS, Controls
+from mqd.publish.controls import NO_CONTROLS, Controls, Fired
 from mqd.publish.deviations import Deviation
 from mqd.publish.evidence import EvidenceRecord
 from mqd.publish.example import Example
@@ -46,8 +47,10 @@ class Beside:
     `examples` are by strategy; `tests` are the names of the tests that exercise a rule, by the
     rule's id, `cases` what an execution desk meets and how it is tested, `controls` what
     a desk with real money needs and what this one has of it. `proofs` are the figures
-    of what tried the desk as a whole, by its key. `home` is the folder whose records of evidence
-    and figures count; without it, the folder that pages are written to.
+    of what tried the desk as a whole, by its key; `attributed` are the trades on the samples.
+    `fired` says of each rule when it last came true in the samples, by its code and, for a
+    strategy's own, by `STRATEGY CODE`; None where nobody looked. `home` is the folder whose records
+    of evidence and figures count; without it, the folder that pages are written to.
     """
 
     home: Path | None = None
@@ -59,6 +62,8 @@ class Beside:
     deviations: tuple[Deviation, ...] = ()
     evidence: tuple[EvidenceRecord, ...] = ()
     proofs: Mapping[str, Recorded] = field(default_factory=dict)
+    attributed: AttributionReport | None = None
+    fired: Mapping[str, Fired] | None = None
 
     @property
     def shows_proofs(self) -> bool:

@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from mqd.engine.idle import is_window
 from mqd.engine.state import DeskState
 from mqd.ground.canonical import decimal_text
 from mqd.ground.times import iso_utc
 from mqd.model.decision import (
     DeskStateChanged,
     DriftFound,
+    IdleOutOfBand,
     IncidentRaised,
     Note,
     OperatorHeard,
@@ -25,6 +27,8 @@ from mqd.model.decision import (
 from mqd.model.event import Event
 from mqd.model.order import Order
 from mqd.model.position import ZERO, Trade
+from mqd.publish.attribution import EndedEntry, TradeAttribution
+from mqd.publish.attribution_watch import AttributionWatch
 from mqd.publish.risk import StoppedTrades, TradeRisk, risks, stop_codes, stopped_trades
 from mqd.publish.summary import OpenPosition, Reason, open_positions, ranked, true_codes
 from mqd.publish.tables import trade_row
@@ -63,7 +67,9 @@ class Acted(NamedTuple):
 class DailyReport:
     """Everything a day has to say; money is exact.
 
-    `looked_after` says of finished trades how long they were held, and unwatched for how long.
+    `looked_after` says of finished trades how long they were held, and unwatched for how long;
+    `tagged`, in the order of `trades`, whose result each was, in which market and how it failed.
+    `ended_short` are the entries that ended on this day without all of their shares.
     """
 
     date: str
@@ -88,6 +94,9 @@ class DailyReport:
     comparisons: tuple[Reconciled, ...]
     acted: tuple[Acted, ...]
     looked_after: tuple[TradeWatched, ...]
+    out_of_band: tuple[IdleOutOfBand, ...] = ()
+    tagged: tuple[TradeAttribution, ...] = ()
+    ended_short: tuple[EndedEntry, ...] = ()
 
     def watched(self, trade: Trade) -> TradeWatched | None:
         """How this trade was looked after, or None where nobody knows."""
@@ -123,11 +132,14 @@ class DailyReport:
             "pnl": decimal_text(self.pnl_usd),
             "won": self.won,
             "trades": [
-                _trade_json(item) | _gap_json(self.watched(item.trade)) for item in self.trades
+                _trade_json(item) | _gap_json(self.watched(item.trade)) | tagged.tags_json()
+                for item, tagged in zip(self.trades, self.tagged, strict=True)
             ],
+            "entries_ended_short": [item.to_json() for item in self.ended_short],
             "stopped": _exact_text(self.stopped._asdict()),
             "open_positions": [_exact_text(item._asdict()) for item in self.open_positions],
             "why_not_trading": [_idle_json(item) for item in self.idle],
+            "idle_out_of_band": [_note_json(note) for note in self.out_of_band],
             "refused_entries": dict(self.refused),
             "protections_tripped": [_note_json(note) for note in self.tripped],
             "incidents": [_note_json(note) for note in self.incidents],
@@ -147,19 +159,30 @@ class DayWatch:
     tallies: dict[str, tuple[RuleBook, Tally]] = field(default_factory=dict)
     open: tuple[OpenPosition, ...] = ()
     desk_state: str = ""
+    ended: set[str] = field(default_factory=set)
 
     def saw(self, event: Event, outcome: Outcome, state: DeskState, book: RuleBook) -> None:
         """Count one event and what it led to."""
         if book.digest not in self.tallies:
             self.tallies[book.digest] = (book, Tally())
         self.tallies[book.digest][1].saw(event, outcome, state)
+        terminal = book.order_machine.terminal
+        for change in outcome.transitions:
+            if change.to_state in terminal:
+                self.ended.add(change.client_order_id)
         self.open = open_positions(state)
         self.desk_state = state.state_name
 
-    def report(self, journal: str, orders: Mapping[str, Order]) -> DailyReport:
-        """The day as a report; `orders` are all that the desk ever made."""
+    def report(
+        self, journal: str, orders: Mapping[str, Order], attribution: AttributionWatch
+    ) -> DailyReport:
+        """The day as a report; `orders` are all that the desk ever made.
+
+        `attribution` saw every day until this one ended: a trade may be older than its last day.
+        """
         tallies = [tally for _, tally in self.tallies.values()]
         trades = tuple(self._risks(orders))
+        told = attribution.report(journal, orders, [item.trade for item in trades])
         return DailyReport(
             date=self.date,
             journal=journal,
@@ -183,13 +206,18 @@ class DayWatch:
             comparisons=tuple(note for tally in tallies for note in tally.comparisons),
             acted=tuple(self._acted()),
             looked_after=tuple(note for tally in tallies for note in tally.looked_after),
+            out_of_band=tuple(note for tally in tallies for note in tally.out_of_band),
+            tagged=told.trades,
+            ended_short=tuple(
+                item for item in told.entries if item.order.client_order_id in self.ended
+            ),
         )
 
     def _acted(self) -> Iterator[Acted]:
         for book, tally in self.tallies.values():
             because = {
                 (watch.header.id, row.condition.code): row.condition.because
-                for watch in (book.order_watch, book.position_watch, book.desk_watch)
+                for watch in book.watches
                 for row in watch.rows
             }
             counted = Counter((note.watch, note.code, note.act) for note in tally.watched)
@@ -209,7 +237,7 @@ class DayWatch:
 def _idle(tally: Tally, book: RuleBook, name: str) -> Idle:
     conditions = book.strategy(name).no_trade
     masks = {mask: count for (strategy, mask), count in tally.blocked.items() if strategy == name}
-    window = sum(1 << bit for bit, rule in enumerate(conditions) if _is_window(rule))
+    window = sum(1 << bit for bit, rule in enumerate(conditions) if is_window(rule))
     inside = {mask: count for mask, count in masks.items() if not mask & window}
     bars: Counter[str] = Counter()
     for mask, count in masks.items():
@@ -232,11 +260,6 @@ def _idle(tally: Tally, book: RuleBook, name: str) -> Idle:
 def _facts(rule: Condition) -> tuple[str, ...]:
     """What the condition reads of the world; params and limits cannot be wrong on one day."""
     return tuple(name.name for name in ir.names(rule.when) if name.kind not in {LIMIT, PARAM})
-
-
-def _is_window(rule: Condition) -> bool:
-    """Whether the condition is about the time of day: then it says when to expect trades."""
-    return any(isinstance(node, ir.InWindow) for node in ir.walk(rule.when))
 
 
 def _refused(book: RuleBook, tally: Tally) -> Counter[str]:

@@ -96,7 +96,7 @@ def _value(value: float, unit: Unit) -> str:
     if unit == RATIO:
         return ratio_text(round(exact(value), _RATIO_DIGITS))
     if unit.is_count or unit == SHARES:
-        return fact_text(value, unit).split(" ", maxsplit=1)[0]
+        return fact_text(round(value, _DIGITS), unit).split(" ", maxsplit=1)[0]
     return fact_text(value, unit)
 
 

@@ -18,6 +18,7 @@ from mqd.publish import (
     declared,
     enumerated,
     glossary,
+    looking_back,
     markdown,
     problem_codes,
     promises,
@@ -25,6 +26,7 @@ from mqd.publish import (
     wording,
 )
 from mqd.publish.beside import Beside
+from mqd.publish.callers import callers
 from mqd.publish.diagram import diagram_title
 from mqd.publish.figures import fact_text, price_text, share_text, signed_usd
 from mqd.publish.keys import KeyPlaces
@@ -32,14 +34,17 @@ from mqd.publish.own_lines import OwnLine
 from mqd.publish.registry import loss_text, registry
 from mqd.publish.rulefiles import FOLDER, MARK, RuleFiles
 from mqd.publish.speaker import Speaker
+from mqd.publish.standing import Standing
 from mqd.publish.uses import rule_places, uses
 from mqd.rules.book import RuleBook
-from mqd.rules.compile.measures import FUNCTIONS
-from mqd.rules.english import value_text
+from mqd.rules.compile.measures import FUNCTIONS, VALUES_OF_BARS
+from mqd.rules.compile.session_measures import SESSION_FUNCTIONS
+from mqd.rules.english import English, value_text
 from mqd.rules.problems import Place
 from mqd.rules.words import acts, orders
 from mqd.rules.words.events import MACHINE_EVENTS, REQUIREMENTS
 from mqd.rules.words.reporting import SLOWEST
+from mqd.rules.words.streams import HISTORY_FUNCTIONS, ROW_WORDS, STREAM_MEANINGS
 
 TESTS_PAGE: Final = "tests.md"
 CASES_PAGE: Final = "cases.md"
@@ -78,6 +83,8 @@ def environment(book: RuleBook, keys: KeyPlaces, beside: Beside, up: str) -> Env
         keep_trailing_newline=True,
     )
     made.filters |= _filters(RuleFiles.of(book), up)
+    english = English((), book.limits)
+    made.filters["measured"] = lambda measure: wording.measure_text(measure, english)
     made.globals |= _words(book, beside, up) | {"key": keys.place}
     return made
 
@@ -88,12 +95,15 @@ def _filters(files: RuleFiles, up: str) -> dict[str, Any]:
         "clock": clock_text,
         "code": markdown.code,
         "codes": markdown.codes,
+        "act_key": wording.act_key,
         "criterion": wording.criterion_text,
+        "does": wording.does_text,
         "error": markdown.error_link,
         "exact": decimal_text,
         "fact": fact_text,
         "file": partial(files.file_link, up=up),
         "lasts": wording.lasts_text,
+        "length_key": wording.length_key,
         "line": partial(files.line_link, up=up),
         "loss": loss_text,
         "money": signed_usd,
@@ -108,17 +118,20 @@ def _filters(files: RuleFiles, up: str) -> dict[str, Any]:
         "target": files.target,
         "text": markdown.text,
         "use": partial(wording.use_link, files, up=up),
+        "unknown": wording.unknown_text,
         "value": wording.value_text,
         "yes_no": markdown.yes_no,
     }
 
 
 def _words(book: RuleBook, beside: Beside, up: str) -> dict[str, Any]:
+    standing = Standing(book, beside.fired)
     return {
         "acts": acts,
         "beside": beside,
         "book": book,
         "buttons": DESK_BUTTONS,
+        "callers": partial(callers, book, standing),
         "cell": wording.cell_text,
         "declared": declared,
         "confirmation": BrokerConfirmationRequiredError.__name__,
@@ -130,6 +143,13 @@ def _words(book: RuleBook, beside: Beside, up: str) -> dict[str, Any]:
         "mark": MARK,
         "meanings": enumerated.meanings,
         "measure_functions": FUNCTIONS,
+        "history_functions": HISTORY_FUNCTIONS,
+        "row_words": ROW_WORDS,
+        "stream_meanings": STREAM_MEANINGS,
+        "measure_values": VALUES_OF_BARS,
+        "ratio": units.RATIO,
+        "session_functions": SESSION_FUNCTIONS,
+        "looking_back": looking_back,
         "on_unknown": wording.ON_UNKNOWN,
         "orders": orders,
         "problem_codes": problem_codes,
@@ -141,6 +161,7 @@ def _words(book: RuleBook, beside: Beside, up: str) -> dict[str, Any]:
         "row_link": wording.row_link,
         "say": Speaker(book),
         "slowest": SLOWEST,
+        "standing_of": standing,
         "sources": wording.sources_text,
         "registered": registry(book, beside.evidence),
         "shows_proofs": beside.shows_proofs,

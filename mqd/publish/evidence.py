@@ -25,6 +25,7 @@ FORMAT = 1
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,79}")
 _RECORD_DIGEST = "record_digest"
 _WIN_RATE = "win_rate"
+_CAUGHT = "caught"
 _SHARE_STEP = Decimal("0.000001")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -42,6 +43,7 @@ class EvidenceRecord:
     `spans` are the stretches of sessions (first and last date); `overrides` the params that were
     not those of the rules; `rules_digest` is of the rules as they stood, `run_digest` of what ran.
     Money is exact; of the stopped trades `*_of_plan` is the loss as a multiple of the planned risk.
+    `caught` are the trades and entries of each failure regime; None in a record of before them.
     """
 
     thesis: str
@@ -68,6 +70,7 @@ class EvidenceRecord:
     fill: str
     slippage_bps: Decimal
     command: str
+    caught: tuple[tuple[str, tuple[str, ...]], ...] | None = None
 
     @property
     def file_name(self) -> str:
@@ -95,6 +98,9 @@ class EvidenceRecord:
             body[field.name] = decimal_text(value) if isinstance(value, Decimal) else value
         body["spans"] = [list(span) for span in self.spans]
         body["overrides"] = dict(self.overrides)
+        del body[_CAUGHT]
+        if self.caught is not None:
+            body[_CAUGHT] = {code: list(found) for code, found in self.caught}
         rate = self.win_rate
         body[_WIN_RATE] = None if rate is None else decimal_text(rate)
         return body | {_RECORD_DIGEST: digest(encode(body))}
@@ -151,7 +157,7 @@ def record_from_text(text: str) -> EvidenceRecord:
         _WIN_RATE,
         *(field.name for field in fields(EvidenceRecord)),
     }
-    if not isinstance(body, dict) or set(body) != wanted or body["format"] != FORMAT:
+    if not isinstance(body, dict) or set(body) | {_CAUGHT} != wanted or body["format"] != FORMAT:
         raise ValueError("not an evidence record of this version")
     try:
         record = _typed(body)
@@ -177,6 +183,11 @@ def _typed(body: dict[str, Any]) -> EvidenceRecord:
     )
     values["overrides"] = tuple(sorted((str(key), str(value)) for key, value in
                                        body["overrides"].items()))  # fmt: skip
+    if _CAUGHT in body:
+        values[_CAUGHT] = tuple(
+            (str(code), tuple(str(each) for each in found))
+            for code, found in sorted(body[_CAUGHT].items())
+        )
     if not values["wins"] <= values["trades"] or values["stopped"] > values["trades"]:
         raise ValueError("its counts contradict one another")
     return EvidenceRecord(**values)

@@ -59,6 +59,20 @@ def counts_text(counts: Sequence[tuple[str, int]]) -> str:
     return ", ".join(f"{code} {count:,}" for code, count in counts)
 
 
+def record_text(names: tuple[str, ...], values: tuple[float | int | None, ...]) -> str:
+    """The figures of a record on one line; what nobody knows is said to be unknown."""
+    return ", ".join(
+        f"{name.replace('_', ' ')} {_figure(value)}"
+        for name, value in zip(names, values, strict=True)
+    )
+
+
+def _figure(value: float | None) -> str:
+    if value is None:
+        return "unknown"
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
+
+
 def duration_text(seconds: int) -> str:
     """A duration in hours, minutes and seconds: 300 -> 5m, 23400 -> 6h 30m."""
     parts: list[str] = []

@@ -6,25 +6,35 @@ from mqd.ground.units import UNITS, Unit, product, quotient
 from mqd.publish.declared import source_line
 from mqd.publish.rulefiles import headers
 from mqd.rules.book import Header, RuleBook
+from mqd.rules.words.attributing import ATTRIBUTING
 from mqd.rules.words.auditing import AUDITING
 from mqd.rules.words.breaking import BREAKING
 from mqd.rules.words.facts import (
+    ALLOCATION,
     BREAKER_GUARD,
     CHECK,
     DATA,
     DESK_WATCH,
     DRIFT_OF_ACCOUNT,
     DRIFT_OF_POSITION,
+    ENDED_ENTRY,
     ENTRY_QTY,
+    EVIDENCE,
     FACTS,
+    FINISHED_TRADE,
     INVARIANT,
     ORDER_GUARD,
     ORDER_WATCH,
     POSITION_WATCH,
     PROTECTION,
+    PROTECTION_GUARD,
     STRATEGY,
+    STRATEGY_WATCH,
     Fact,
 )
+from mqd.rules.words.judging import JUDGING
+from mqd.rules.words.protecting import PROTECTING
+from mqd.rules.words.sharing import SHARING
 from mqd.rules.words.trading import MARKET, TRADING
 from mqd.rules.words.watching import WATCHING
 
@@ -35,19 +45,29 @@ SCOPES = {
     CHECK: "checks",
     ORDER_GUARD: "guards of the order's lifecycle",
     BREAKER_GUARD: "guards of the breaker",
+    PROTECTION_GUARD: "guards of a protection's life",
     ORDER_WATCH: "the watch of orders",
     POSITION_WATCH: "the watch of positions",
     DESK_WATCH: "the watch of the desk",
+    STRATEGY_WATCH: "the watch of strategies",
+    EVIDENCE: "what ends a thesis",
     DRIFT_OF_POSITION: "what is done about a difference",
     DRIFT_OF_ACCOUNT: "what refuses a comparison",
     INVARIANT: "invariants",
+    ALLOCATION: "the portfolio's reallocation",
+    FINISHED_TRADE: "what is looked for in finished trades",
+    ENDED_ENTRY: "what is looked for in entries that have ended",
 }
 WORDS = "mqd.rules.words"
 _MODULES = {
     **dict.fromkeys((*MARKET, *TRADING), f"{WORDS}.trading"),
+    **dict.fromkeys(SHARING, f"{WORDS}.sharing"),
     **dict.fromkeys(BREAKING, f"{WORDS}.breaking"),
+    **dict.fromkeys(PROTECTING, f"{WORDS}.protecting"),
     **dict.fromkeys(WATCHING, f"{WORDS}.watching"),
+    **dict.fromkeys(JUDGING, f"{WORDS}.judging"),
     **dict.fromkeys(AUDITING, f"{WORDS}.auditing"),
+    **dict.fromkeys(ATTRIBUTING, f"{WORDS}.attributing"),
     ENTRY_QTY: f"{WORDS}.facts",
 }
 _BASES = ("usd", "shares", "seconds")
@@ -94,7 +114,11 @@ def members(fact: Fact, book: RuleBook) -> tuple[str, ...]:
 
 def measured_units() -> tuple[Unit, ...]:
     """The units that are multiplied and divided."""
-    return tuple(unit for unit in UNITS.values() if unit.is_number and not unit.is_count)
+    return tuple(
+        unit
+        for unit in UNITS.values()
+        if unit.is_number and not unit.is_count and not unit.is_plain
+    )
 
 
 def counts() -> str:
@@ -108,6 +132,8 @@ def dimension(unit: Unit) -> str:
         return "a whole count"
     if not unit.is_number:
         return "no number"
+    if unit.is_plain:
+        return "a number of its own kind"
     powers = {base: getattr(unit, base) for base in _BASES}
     over = " * ".join(base for base, power in powers.items() if power > 0)
     under = " * ".join(base for base, power in powers.items() if power < 0)

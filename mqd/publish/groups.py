@@ -7,13 +7,13 @@ from decimal import Decimal
 
 from mqd.model.command import SubmitOrder
 from mqd.model.decision import ENTER, EXIT, EXIT_WAITS, REFUSED
-from mqd.publish.figures import FactValue, duration_text
+from mqd.publish.figures import FactValue
 from mqd.publish.flips import in_question
-from mqd.publish.judged import Group, Judge, Judged
+from mqd.publish.judged import TRUE, Group, Judge, Judged
 from mqd.publish.recorded_values import BAR_VALUES, RecordedValues, told_by_answers
 from mqd.publish.situation import Situation
+from mqd.publish.wording import lasts_text
 from mqd.rules.book import Condition, Window
-from mqd.rules.check.sets import REST_OF_SESSION
 from mqd.rules.english import English
 from mqd.rules.expressions import ir
 from mqd.rules.words.facts import ENTRY_QTY
@@ -23,19 +23,29 @@ _ORDER_FACTS = ("order.qty", "order.price", "order.stop_loss")
 
 
 def groups_of(
-    situation: Situation, orders: list[SubmitOrder], *, with_flips: bool = True
+    situation: Situation,
+    orders: list[SubmitOrder],
+    smaller: frozenset[str] = frozenset(),
+    *,
+    with_flips: bool = True,
 ) -> tuple[Group, ...]:
     """The groups; last what would have set the bar aside before all others.
 
-    `orders` are those that the decision made.
+    `orders` are those that the decision made, `smaller` the protections that took of their size.
     """
-    return _Groups(situation, orders, with_flips=with_flips).all()
+    return _Groups(situation, orders, smaller, with_flips=with_flips).all()
 
 
 class _Groups:
     def __init__(
-        self, situation: Situation, orders: list[SubmitOrder], *, with_flips: bool
+        self,
+        situation: Situation,
+        orders: list[SubmitOrder],
+        smaller: frozenset[str],
+        *,
+        with_flips: bool,
     ) -> None:
+        self.smaller = smaller
         self.decision = situation.decision
         self.book = situation.book
         self.rules = situation.compiled.rules
@@ -61,7 +71,7 @@ class _Groups:
                   own.judged(self.rules.no_trade, decision.no_trade)),
             Group("blocks_entries", "Data rules that block entries",
                   desk.judged(whole.blocks_entries.conditions, decision.data)),
-            Group("protections", "Protections (true while one blocks entries)",
+            Group("protections", "Protections (true while one blocks entries, or makes them small)",
                   self._protections()),
             self._checks(is_exit=is_held or decision.outcome in {EXIT, EXIT_WAITS}),
             Group("sets_aside", SETS_ASIDE, desk.judged(whole.sets_aside.conditions, 0)),
@@ -75,15 +85,23 @@ class _Groups:
         as_true = self.desk.judged(trips, mask)
         as_read = self.desk.judged(trips, mask, stands_against=False)
         return tuple(
-            read._replace(holds=self._holds(true.code)) if true.code in holding else true
+            read._replace(holds=self._holds(true.code))
+            if true.code in holding
+            else self._smaller(true)
             for true, read in zip(as_true, as_read, strict=True)
         )
 
+    def _smaller(self, judged: Judged) -> Judged:
+        """One that makes entries smaller stands in nobody's way, so that no mask tells of it."""
+        found = next(item for item in self.book.rules.protections if item.id == judged.code)
+        if found.sizes is None:
+            return judged
+        is_true = judged.code in self.smaller or self.situation.reads_true(found.trips_when)
+        return judged._replace(truth=TRUE) if is_true else judged
+
     def _holds(self, protection: str) -> str:
         found = next(item for item in self.book.rules.protections if item.id == protection)
-        if found.lasts == REST_OF_SESSION:
-            return "it tripped on an earlier bar and blocks for the rest of the session"
-        return f"it tripped on an earlier bar and blocks for {duration_text(int(found.lasts))}"
+        return f"it tripped on an earlier bar and blocks {lasts_text(found.lasts)}"
 
     def _checks(self, *, is_exit: bool) -> Group:
         """The last look at an order; where there was none, what each would have said."""

@@ -9,10 +9,18 @@ from collections.abc import Iterable, Iterator
 
 from mqd.publish.declared import source_line
 from mqd.publish.glossary import fact_line
+from mqd.publish.looking_back import meanings_of_looking_back
 from mqd.publish.meaning import Meaning, at, of_condition
 from mqd.publish.promises import every_promise
 from mqd.publish.watching import meanings_of_watching
-from mqd.publish.wording import DISPOSITIONS, criterion_text, lasts_text, sources_text
+from mqd.publish.wording import (
+    DISPOSITIONS,
+    criterion_text,
+    does_text,
+    lasts_text,
+    measure_text,
+    sources_text,
+)
 from mqd.rules.book import MachineRules, Row, RuleBook, Strategy
 from mqd.rules.check.limits import PREFIX
 from mqd.rules.english import English, value_text
@@ -31,9 +39,14 @@ def meanings_of(book: RuleBook) -> Iterator[Meaning]:
     for protection in book.protections:
         yield of_condition(
             protection.trips_when, f"protection of the {protection.scope}", english,
-            f"it blocks entries only ({lasts_text(protection.lasts)}); `mqd status` shows whether "
+            f"{does_text(protection)} ({lasts_text(protection.lasts)}); `mqd status` shows whether "
             "it is armed", protection.header.because, protection.id,
         )  # fmt: skip
+        for item in protection.measures:
+            yield Meaning(
+                item.name, f"measure of {protection.id}", measure_text(item, english),
+                at(item.place),
+            )  # fmt: skip
     for kind, rules, then in (
         ("data rule: sets a bar aside", book.sets_aside,
          "the bar feeds nothing; look at the feed where it happens often"),
@@ -49,13 +62,21 @@ def meanings_of(book: RuleBook) -> Iterator[Meaning]:
     for machine in book.machines:
         yield from _of_machine(machine, english)
     yield from meanings_of_watching(book, english)
+    yield from meanings_of_looking_back(book)
     yield from _of_numbers(book)
+    yield from _of_portfolio(book, english)
     for thesis in book.theses:
         yield Meaning(
             thesis.header.id, f"thesis, {thesis.status}", thesis.claim, at(thesis.header.place),
             sentence=f"It is over with {criterion_text(thesis.invalidated_when)}.",
             then="docs/THESIS_REGISTRY.md shows the evidence; `mqd evidence` records more",
         )  # fmt: skip
+        for rule in thesis.invalidated_when.rules:
+            yield of_condition(
+                rule, f"what ends the thesis {thesis.header.id}", english,
+                "docs/THESIS_REGISTRY.md shows how near it is; `mqd nightly` asks the strategy's "
+                "own trades. A person changes the status, in a pull request",
+            )  # fmt: skip
     for promise in every_promise():
         yield Meaning(
             promise.code, "promise of the program", promise.sentence, promise.place,
@@ -87,7 +108,8 @@ def _of_strategy(strategy: Strategy, english: English) -> Iterator[Meaning]:
     for measure in strategy.measures:
         yield Meaning(
             measure.name, f"measure of {strategy.id}",
-            f"{measure.function} of {measure.stream} over the {measure.over}", at(measure.place),
+            f"{measure.function} of {measure.of or measure.stream} over the {measure.window}",
+            at(measure.place),
         )  # fmt: skip
 
 
@@ -111,6 +133,11 @@ def _then_of_state(machine: MachineRules, name: str) -> str:
     """What a person does about a machine that is in this state."""
     if machine.id == "order":
         return "`mqd status` shows the working orders, `mqd journal tail` how they came there"
+    if machine.id == "strategy" and name != machine.initial:
+        return (
+            "`mqd nightly` says by which row and with which figures; `mqd enable STRATEGY --by "
+            "NAME --reason TEXT` puts it back"
+        )
     if name == machine.initial:
         return "nothing: this is how it should be"
     if (name, "resume_ordered") not in machine.table:
@@ -150,6 +177,24 @@ def _of_numbers(book: RuleBook) -> Iterator[Meaning]:
             PREFIX + limit.name, "limit of the desk",
             f"{value_text(limit.value, limit.unit)}. {limit.because}", at(limit.place),
             then="a change of it is a change of the rules: a pull request",
+        )  # fmt: skip
+
+
+def _of_portfolio(book: RuleBook, english: English) -> Iterator[Meaning]:
+    portfolio = book.portfolio
+    if portfolio is None:
+        return
+    for value in portfolio.values:
+        yield Meaning(
+            value.name, "number of the portfolio",
+            f"{value_text(value.value, value.unit)}. {value.because}", at(value.place),
+            then="a change of it is a change of the rules: a pull request",
+        )  # fmt: skip
+    rules = portfolio.reallocation
+    for rule in () if rules is None else (rules.raises, rules.returns):
+        yield of_condition(
+            rule, "reallocation of the portfolio", english,
+            "a share moves before the next session opens; `mqd journal tail` shows it",
         )  # fmt: skip
 
 

@@ -23,6 +23,7 @@ from mqd.rules.book import RuleBook
 INVARIANTS: Final = "EXECUTION_INVARIANTS.md"
 LIMITS: Final = "limits.md"
 COMMAND_LINE: Final = "command-line.md"
+TRADES: Final = "trades.md"
 CONTROLS: Final = "controls.md"
 DEVIATIONS: Final = "deviations.md"
 STRATEGIES: Final = "strategies"
@@ -30,8 +31,10 @@ STYLE: Final = "tables.css"
 _TEMPLATES: Final = Path(__file__).with_name("templates")
 _ALWAYS: Final = (
     INVARIANTS, "assumptions.md", "glossary.md", LIMITS, "no-trade.md", PROBLEM_CODES, REGISTRY,
+    TRADES,
 )  # fmt: skip
 _SHOWN: Final = 72
+_OF_EVERY_STRATEGY: Final = frozenset({"lifecycle.yaml", "watch.yaml"})
 
 
 def render_pages(
@@ -128,10 +131,12 @@ def _in_words(name: str) -> dict[str, str]:
     """The pages that say what a rule file says, by title."""
     folder, _, file = name.removeprefix(f"{FOLDER}/").partition("/")
     found = {}
-    if folder == STRATEGIES and file:
+    if folder == STRATEGIES and file and file not in _OF_EVERY_STRATEGY:
         found["the strategy"] = _strategy_page(file.removesuffix(".yaml"))
-    if folder in {"limits", "protections", "brokers"}:
+    if folder in {"limits", "protections", "brokers"} or name.endswith("desk/portfolio.yaml"):
         found["limits and protections"] = LIMITS
+    if file in {"regimes.yaml", "attribution.yaml"}:
+        found["what is told of a trade"] = TRADES
     return found | {"execution invariants": INVARIANTS}
 
 

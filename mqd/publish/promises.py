@@ -17,6 +17,8 @@ from mqd.ground.times import parse_iso
 from mqd.publish.declared import source_line
 from mqd.rules.book import Condition, MachineRules, RuleBook
 from mqd.rules.expressions.ir import names
+from mqd.rules.words.facts import CHECK
+from mqd.rules.words.sharing import SHARING
 
 POSITION_FACTS = frozenset(
     {"desk.open_positions", "position.is_open", "position.qty", "symbol.position_qty"}
@@ -24,6 +26,7 @@ POSITION_FACTS = frozenset(
 WORKING_FACTS = frozenset(
     {"order.since_same", "symbol.unknown_orders", "symbol.working_exits", "symbol.working_orders"}
 )
+SHARED_FACTS = frozenset(fact.name for fact in SHARING if CHECK in fact.scopes)
 BOOKING_EVENT = "filled"
 
 
@@ -96,6 +99,21 @@ ENFORCED: Final = {
         "BREAKER_TABLE", "What every request of the desk came to goes through this table; no exit "
         "and no cancel asks it.", "mqd.engine.breaker", "on_request_answered",
     ),
+    "protection": Promise(
+        "PROTECTION_TABLE", "What a protection watches for, the end of its time and a person's "
+        "word go through this table; nothing else ends a block.",
+        "mqd.engine.blocks", "Blocks",
+    ),
+    "life": Promise(
+        "STRATEGY_TABLE", "Whatever the record of a strategy calls for, and a person who puts it "
+        "back, goes through this table; no exit asks it.", "mqd.engine.lives", "move_life",
+    ),
+    "record": Promise(
+        "RECORD_IS_FIGURED", "A record is counted again from the strategy's own trades and the "
+        "sessions that closed whenever one of its trades ended, a session opened or closed, a "
+        "daily value came, and at night; where that fails the strategy stays as it is.",
+        "mqd.engine.lives", "judge",
+    ),
     "checks": Promise(
         "ALL_CHECKS", "An order is made and sent only when no check holds against it; all that "
         "hold are recorded.", "mqd.engine.gate", "submit_entry",
@@ -103,7 +121,7 @@ ENFORCED: Final = {
     "protections": Promise(
         "ALL_PROTECTIONS", "All of them are asked on every bar and before every entry, each for "
         "itself: one that trips hides no other. No exit asks them.",
-        "mqd.engine.step", "_watch_protections",
+        "mqd.engine.protections", "ProtectionManager",
     ),
     "bars": Promise(
         "BARS_FIRST", "A bar is looked at before anything reads it; one that is set aside feeds "
@@ -111,7 +129,18 @@ ENFORCED: Final = {
     ),
     "strategy": Promise(
         "ALL_CONDITIONS", "Every condition is evaluated on every bar. With a position the exits "
-        "decide; only without one is an entry asked for.", "mqd.engine.decide", "decide",
+        "decide; only without one is an entry asked for.", "mqd.engine.decide", "ask",
+    ),
+    "orchestra": Promise(
+        "EXITS_BEFORE_ENTRIES", "All strategies of a symbol are asked before anything is sent; "
+        "then exits leave, and after them the entries, one strategy after the other. One whose "
+        "rules cannot be computed is left out on that bar, and no other.",
+        "mqd.engine.orchestrator", "StrategyOrchestrator",
+    ),
+    "portfolio": Promise(
+        "SHARES_MOVE_AT_THE_OPEN", "What is in the market is counted before every entry, entries "
+        "on their way included; shares of the account change when a session opens, and at no "
+        "other time.", "mqd.engine.portfolio", "tell_portfolio",
     ),
     "buttons": Promise(
         "BUTTONS_NEED_A_NAME", "A button without a name and a reason does nothing; what one did "

@@ -9,16 +9,25 @@ from mqd.ground.canonical import decode
 from mqd.ground.errors import JournalError
 from mqd.model.command import COMMANDS, Command
 from mqd.model.decision import (
+    AllocationChanged,
     BarSetAside,
     BreakerMoved,
     Decision,
     DeskStateChanged,
     DriftFound,
+    EntryMadeSmaller,
+    IdleOutOfBand,
     IncidentRaised,
     Note,
     OperatorHeard,
+    PromotionProposed,
+    ProtectionReleased,
     ProtectionTripped,
     Reconciled,
+    SignalsConflict,
+    StrategyJudged,
+    StrategyMoved,
+    ThesisJudged,
     TradeWatched,
     WatchActed,
 )
@@ -35,6 +44,8 @@ _CLASSES: dict[str, type[Any]] = {
         Trade,
         BarSetAside,
         ProtectionTripped,
+        ProtectionReleased,
+        EntryMadeSmaller,
         IncidentRaised,
         DeskStateChanged,
         WatchActed,
@@ -43,11 +54,18 @@ _CLASSES: dict[str, type[Any]] = {
         Reconciled,
         TradeWatched,
         BreakerMoved,
+        SignalsConflict,
+        AllocationChanged,
+        IdleOutOfBand,
+        StrategyMoved,
+        StrategyJudged,
+        PromotionProposed,
+        ThesisJudged,
     )
 } | COMMANDS
 # Exact numbers are journaled as text; these are the fields that hold one.
 _EXACT = {"qty", "entry_price", "exit_price", "pnl_usd", "local", "broker", "share"} | {
-    "stop_price", "stop_beyond",
+    "stop_price", "stop_beyond", "kept", "from_share", "to_share",
 }  # fmt: skip
 
 

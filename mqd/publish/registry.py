@@ -11,11 +11,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
-from mqd.ground.canonical import decimal_text
 from mqd.model.position import ZERO
+from mqd.publish.distances import distances_of
 from mqd.publish.evidence import EvidenceRecord, win_rate
 from mqd.publish.figures import share_text, signed_usd
-from mqd.rules.book import RuleBook, Strategy, Thesis
+from mqd.rules.book import Condition, RuleBook, Strategy, Thesis
+from mqd.rules.compile.question import truth_of
+from mqd.rules.english import English
 
 REGISTRY = "THESIS_REGISTRY.md"
 NO_EVIDENCE = "none"
@@ -71,12 +73,42 @@ class RegistryEntry:
     @property
     def verdict(self) -> str:
         """What the counted records say: none, thin, contradicted or holds."""
-        rate, criterion = self.win_rate, self.thesis.invalidated_when
         if not self.counted:
             return NO_EVIDENCE
-        if rate is None or self.trades < criterion.over_trades:
+        if self.trades < self.thesis.invalidated_when.over_trades:
             return THIN
-        return CONTRADICTED if rate < criterion.win_rate_below else HOLDS
+        return CONTRADICTED if self.met else HOLDS
+
+    @property
+    def met(self) -> tuple[str, ...]:
+        """The rules of the thesis that the counted records meet, however many trades they have."""
+        values = self._values
+        return tuple(
+            rule.code
+            for rule in self.thesis.invalidated_when.rules
+            if (asked := truth_of(rule.when, possibly=False)).asked(
+                {name.name: values[name.name] for name in asked.names}
+            )
+        )
+
+    def stands(self, rule: Condition) -> str:
+        """How far the evidence is from what would end the thesis, and what it takes to count."""
+        known = {name: value for name, value in self._values.items() if value is not None}
+        found = distances_of(rule.when, known, English(), stands_against=False)
+        wanted = self.thesis.invalidated_when.over_trades - self.trades
+        parts = [each.text for each in found] or ["no evidence yet"]
+        if wanted > 0:
+            parts.append(f"{wanted:,} more trade{'s' if wanted != 1 else ''} before it counts")
+        told = "; ".join(parts)
+        return f"{told[:1].upper()}{told[1:]}."
+
+    @property
+    def _values(self) -> dict[str, int | float | None]:
+        return {
+            "evidence.trades": self.trades,
+            "evidence.win_rate": None if self.win_rate is None else float(self.win_rate),
+            "evidence.pnl": float(self.pnl_usd) if self.counted else None,
+        }
 
     def is_of_today(self, record: EvidenceRecord) -> bool:
         """Whether the record was made under the rules in force."""
@@ -103,24 +135,21 @@ class RegistryEntry:
 
     def verdict_text(self) -> str:
         """The judgement in words, by the thesis' own numbers."""
-        criterion = self.thesis.invalidated_when
-        floor = f"{decimal_text(criterion.win_rate_below * Decimal(100))} %"
-        wanted = f"{criterion.over_trades:,}"
+        wanted = f"{self.thesis.invalidated_when.over_trades:,}"
+        met = ", ".join(self.met)
         match self.verdict:
             case "none":
                 return f"Nothing is known: {wanted} trades are wanted before it can be judged."
             case "thin":
                 return f"Thin: {self.trades:,} trades, and it takes {wanted} to judge. " + (
-                    f"So far it stands below the {floor} that it must reach."
-                    if self.win_rate is not None and self.win_rate < criterion.win_rate_below
-                    else f"So far it is not below the {floor} that would end it."
+                    f"So far {met} speaks against it." if met else "So far nothing would end it."
                 )
             case "contradicted":
                 return (
-                    f"Bad: the win rate is below {floor} over {wanted} trades or more, which is "
-                    "what the thesis says would end it."
+                    f"Bad: {met} is true over {wanted} trades or more, which is what the thesis "
+                    "says would end it."
                 )
-        return f"The win rate is not below the {floor} that would end it, over {wanted} trades."
+        return f"Nothing of what would end it is true, over {wanted} trades or more."
 
     def warnings(self) -> tuple[str, ...]:
         """Where the status and the evidence do not go together, and what the totals hide."""

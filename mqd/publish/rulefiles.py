@@ -75,11 +75,15 @@ def headers(book: RuleBook) -> Iterator[Header]:
     for rules in (book.sets_aside, book.blocks_entries, book.entry_checks, book.exit_checks):
         yield rules.header
     yield from (machine.header for machine in book.machines)
-    for watch in (book.order_watch, book.position_watch, book.desk_watch):
+    for watch in book.watches:
         yield watch.header
     yield book.reconciliation.header
+    if book.portfolio is not None:
+        yield book.portfolio.header
     yield from (invariants.header for invariants in book.invariants)
     yield book.broker_words.header
+    yield from (item.header for item in (book.regimes, book.attribution) if item is not None)
+    yield from (series.header for series in book.series)
 
 
 def read_sources(book: RuleBook) -> dict[str, str]:

@@ -13,23 +13,25 @@ from decimal import Decimal
 from functools import cached_property
 from typing import NamedTuple
 
+from mqd.engine.protections import WHOLE
 from mqd.model.decision import ENTER, EXIT, EXIT_WAITS, NO_TRADE, REFUSED, Decision
 from mqd.model.event import BarClosed
 from mqd.publish.recorded_values import bar_facts
 from mqd.rules.book import Condition, Param
 from mqd.rules.check.limits import PREFIX
-from mqd.rules.check.sets import WHILE_TRUE
 from mqd.rules.compile.book import CompiledBook
 from mqd.rules.compile.emit import LARGEST_WHOLE
 from mqd.rules.compile.question import Given, arguments_for, declared, number_of, truth_of
 from mqd.rules.compile.strategy import CompiledStrategy
 from mqd.rules.expressions import ir
+from mqd.rules.words.blocking import WHILE_TRUE
 from mqd.rules.words.facts import ENTRY_QTY, FACTS
 
 UNCERTAIN = "UNCERTAIN"
 IS_OPEN = "position.is_open"
 _STOP_STEP = Decimal("0.000001")
 _QTY = "order.qty"
+_PAUSES = "strategy.pauses_in_regime"
 _SINCE_SAME = "order.since_same"
 """Depends on orders before this one, which no record of a decision holds."""
 
@@ -50,13 +52,14 @@ class Situation:
     """Every value that a decision could read, by name; `base` is the situation as recorded.
 
     `tripped` are the protections that tripped on this very bar: they hold because of what was read
-    now, not since earlier.
+    now, not since earlier. `kept` is the part of its size that protections left an entry.
     """
 
     decision: Decision
     book: CompiledBook
     given: Mapping[str, Given]
     tripped: frozenset[str] = frozenset()
+    kept: Decimal = WHOLE
     base: Situation | None = None
 
     @classmethod
@@ -66,6 +69,7 @@ class Situation:
         bar: BarClosed,
         book: CompiledBook,
         tripped: frozenset[str] = frozenset(),
+        kept: Decimal = WHOLE,
     ) -> Situation:
         """The situation as the record has it; an older record may lack the last of the facts."""
         compiled = book.strategy(decision.strategy)
@@ -73,7 +77,7 @@ class Situation:
         given |= zip(compiled.fact_names, decision.facts, strict=False)
         given |= {item.name: declared(item) for item in compiled.rules.params}
         given |= {PREFIX + item.name: declared(item) for item in book.rules.limits}
-        return cls(decision, book, given, tripped)
+        return cls(decision, book, given, tripped, kept)
 
     def changed(self, name: str, value: Given) -> Situation:
         """The same with one value changed; a limit changes for every param that reads it."""
@@ -83,7 +87,8 @@ class Situation:
         for param in self.compiled.rules.params:
             if limit is not None and param.limit == limit:
                 given[param.name] = value
-        return Situation(self.decision, self.book, given, self.tripped, self.base or self)
+        base = self.base or self
+        return Situation(self.decision, self.book, given, self.tripped, self.kept, base)
 
     # -- what the values come to ---------------------------------------------------------------
 
@@ -128,7 +133,7 @@ class Situation:
         if self.is_held:
             return found
         planned = Decimal(repr(stop)).quantize(_STOP_STEP) if stop_known else None
-        qty = lots * sizing.step
+        qty = int(lots * self.kept) * sizing.step
         return found | {
             _QTY: float(qty),
             "order.is_fractional": qty != qty.to_integral_value(),
@@ -175,8 +180,13 @@ class Situation:
         yield from _stands(rules.entry_checks.conditions, mask)
 
     def protections(self) -> Iterator[Stand]:
-        """The protections; one that tripped on an earlier bar holds on until its time is over."""
+        """The protections; one that tripped on an earlier bar holds on until its time is over.
+
+        One that makes entries smaller keeps none back, whatever it says.
+        """
         for bit, protection in enumerate(self.book.rules.protections):
+            if protection.sizes is not None:
+                continue
             is_set = bool(self.decision.protections >> bit & 1)
             is_older = protection.id not in self.tripped
             latched = is_set and protection.lasts != WHILE_TRUE and is_older
@@ -204,6 +214,12 @@ class Situation:
             return False
         return item.recorded is None or self._asked(item.rule) == item.recorded
 
+    def reads_true(self, rule: Condition) -> bool:
+        """Whether the record holds all that the condition reads, and it is certainly true."""
+        if not all(name.name in self.values for name in ir.names(rule.when)):
+            return False
+        return bool(truth_of(rule.when, possibly=False).asked(self.values))
+
     def unchecked(self) -> tuple[str, ...]:
         """The checks that nobody looked at and that the record cannot answer."""
         return tuple(
@@ -216,13 +232,16 @@ class Situation:
 
     def _is_false_anyway(self, rule: Condition) -> bool:
         """Whether the condition is false whatever the values are that the record does not hold."""
-        missing = {name.name: None for name in ir.names(rule.when) if name.name not in self.values}
+        values = dict(self.values)
+        if not self.compiled.rules.pauses_in:
+            values[_PAUSES] = False  # it pauses in no market, so the regime need not be known
+        missing = {name.name: None for name in ir.names(rule.when) if name.name not in values}
         if not all(FACTS[name].known for name in missing if name in FACTS):
             return False  # always known on the desk: it cannot be asked without a value
         if any(isinstance(part, ir.IsKnown) for part in ir.walk(rule.when)):
             return False  # it asks for what is missing here
         question = truth_of(rule.when, possibly=True)
-        return not question.asked({**missing, **self.values})
+        return not question.asked({**missing, **values})
 
     def _asked(self, rule: Condition) -> bool:
         return bool(truth_of(rule.when, possibly=rule.true_if_unknown).asked(self.values))

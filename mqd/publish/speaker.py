@@ -13,12 +13,18 @@ class Speaker:
     """Knows for every condition of a book whose numbers it reads."""
 
     def __init__(self, book: RuleBook) -> None:
-        self._desk = English((), book.limits)
+        # Of the desk only the regimes have params, and their names are theirs alone.
+        self._params = book.regimes.params if book.regimes is not None else ()
+        self._desk = English(self._params, book.limits)
         self._limits = {PREFIX + limit.name: limit for limit in book.limits}
         self._owners: dict[Place, Strategy] = {
             condition.place: strategy
             for strategy in book.strategies
-            for condition in (*strategy.no_trade, *strategy.exits)
+            for condition in (
+                *strategy.no_trade,
+                *strategy.exits,
+                *(failure.condition for failure in strategy.failure_regimes),
+            )
         }
         self._english = {
             strategy.id: English(strategy.params, book.limits) for strategy in book.strategies
@@ -47,6 +53,6 @@ class Speaker:
         """The params and limits that the condition reads, in its order."""
         owner = self._owners.get(condition.place)
         known: dict[str, Param | Limit] = dict(self._limits)
-        known |= {param.name: param for param in owner.params} if owner else {}
+        known |= {param.name: param for param in (owner.params if owner else self._params)}
         read = [name.name for name in names(condition.when)]
         return tuple(known[name] for name in read if name in known)

@@ -15,17 +15,21 @@ from mqd.ground.times import NS_PER_MINUTE, NS_PER_S, iso_utc
 from mqd.model.decision import (
     BarSetAside,
     DeskStateChanged,
+    IdleOutOfBand,
     IncidentRaised,
     OperatorHeard,
     Outcome,
     Reconciled,
+    StrategyMoved,
 )
-from mqd.model.event import BarClosed, Event, FeedDefectFound, SessionOpened
+from mqd.model.event import BarClosed, Event, FeedDefectFound, SessionClosed, SessionOpened
 from mqd.model.order import Order
+from mqd.publish.distance_to_fire import ToFire, distances_to_fire
 from mqd.publish.line_status import LineStatus, LineWatcher
-from mqd.publish.protection_status import ProtectionStatus, protection_status
+from mqd.publish.protection_status import ProtectionStatus, protections_status
 from mqd.publish.summary import OpenPosition, open_positions, ranked
 from mqd.rules.book import RuleBook
+from mqd.rules.looking_back import UNKNOWN_REGIME
 
 UNKNOWN_OUTCOME = "UNKNOWN"
 BY_DESK = "the desk"
@@ -40,6 +44,8 @@ class StrategyStatus(NamedTuple):
     enabled: bool
     entries_today: int
     pnl_today_usd: Decimal
+    life: str = ""
+    life_row: str = ""
 
 
 class Standing(NamedTuple):
@@ -74,7 +80,8 @@ class DeskStatus:
     """The desk at the end of its journal; times are nanoseconds, money exact.
 
     `standing` is None for a desk that is in its first state; `unproved` are the working orders
-    whose outcome is not known.
+    whose outcome is not known; `idle` is what the last session that closed had to say, `regimes`
+    the market's, by symbol.
     """
 
     journal: str
@@ -100,6 +107,9 @@ class DeskStatus:
     unwatched: tuple[Unwatched, ...]
     lines: LineStatus
     breaker: str = ""
+    idle: tuple[IdleOutOfBand, ...] = ()
+    regimes: tuple[tuple[str, str], ...] = ()
+    to_fire: tuple[ToFire, ...] = ()
 
     @property
     def unproved(self) -> tuple[Order, ...]:
@@ -143,9 +153,12 @@ class DeskStatus:
                 "differences": self.compared.differences, "refusals": list(self.compared.refusals),
             },
             "is_in_step": self.is_in_step,
+            "regimes": dict(self.regimes),
+            "idle_out_of_band": [note.text for note in self.idle],
             "outcome_unknown": [order.client_order_id for order in self.unproved],
             "unwatched": [item._asdict() for item in self.unwatched],
             **self.lines.to_json(),
+            "distance_to_fire": [item.to_json() for item in self.to_fire],
         }  # fmt: skip
 
 
@@ -160,6 +173,7 @@ class StatusWatcher:
         self.standing: Standing | None = None
         self.switched_off: dict[str, Standing] = {}
         self.compared: Reconciled | None = None
+        self.idle: list[IdleOutOfBand] = []
         self._lines = LineWatcher()
 
     def saw(self, event: Event, outcome: Outcome, state: DeskState) -> None:  # a watcher's form
@@ -172,6 +186,8 @@ class StatusWatcher:
         elif isinstance(event, SessionOpened):
             self.defects.clear()
             self.aside.clear()
+        elif isinstance(event, SessionClosed):
+            self.idle.clear()
         self._lines.saw(event, outcome)
         for standing in _standings(outcome) if outcome.notes else ():
             self.standing = standing
@@ -186,6 +202,8 @@ class StatusWatcher:
                     self.switched_off.pop(strategy, None)
                 case Reconciled():
                     self.compared = note
+                case IdleOutOfBand():
+                    self.idle.append(note)
 
     def status(self, state: DeskState, book: RuleBook, journal: str) -> DeskStatus:
         """How the desk stands now, under the rules that it ran last."""
@@ -200,10 +218,7 @@ class StatusWatcher:
             last_bar=self.last_bar,
             positions=open_positions(state),
             working=tuple(in_age_order(state)),
-            protections=tuple(
-                protection_status(state, book, bit, item)
-                for bit, item in enumerate(book.protections)
-            ),
+            protections=protections_status(state, book),
             strategies=tuple(_strategies(state, book)),
             realised_usd=state.desk.realised_today,
             pnl_usd=state.desk.pnl_usd,
@@ -219,6 +234,9 @@ class StatusWatcher:
             unwatched=tuple(_unwatched(state)),
             lines=self._lines.status(),
             breaker=state.breaker.state_name,
+            idle=tuple(self.idle),
+            regimes=tuple(_regimes(state, book)),
+            to_fire=distances_to_fire(state, book),
         )
 
 
@@ -226,7 +244,9 @@ def _standings(outcome: Outcome) -> Iterator[Standing]:
     """By whom and why the desk moved: a person's button, or the error noted just before."""
     error = ""
     for note in outcome.notes:
-        if isinstance(note, IncidentRaised):
+        if isinstance(note, StrategyMoved):
+            error = f"no strategy is left that may open: {note.text}"
+        elif isinstance(note, IncidentRaised):
             error = f"{note.error}: {note.message}"
         elif isinstance(note, DeskStateChanged):
             by, why = BY_DESK, error
@@ -252,8 +272,18 @@ def _strategies(state: DeskState, book: RuleBook) -> list[StrategyStatus]:
             (item.status for item in book.strategies if item.id == name), "not in rules"
         )
         enabled = facts.enabled and declared != "not in rules"
-        found.append(StrategyStatus(name, declared, enabled, facts.entries_today, facts.pnl_today))
+        life = state.lives.get(name)
+        lived = ("", "") if life is None else (life.state_name, life.row)
+        found.append(
+            StrategyStatus(name, declared, enabled, facts.entries_today, facts.pnl_today, *lived)
+        )
     return found
+
+
+def _regimes(state: DeskState, book: RuleBook) -> Iterator[tuple[str, str]]:
+    """In which regime each symbol is; nothing where the rules know of none."""
+    for name, symbol in sorted(state.symbols.items()) if book.regimes else ():
+        yield name, symbol.regime or UNKNOWN_REGIME
 
 
 def _standing_row(standing: Standing) -> dict[str, Any]:

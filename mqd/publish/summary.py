@@ -250,7 +250,7 @@ def _position_row(position: OpenPosition) -> dict[str, str]:
 def _note_row(note: ProtectionTripped | IncidentRaised | DeskStateChanged) -> dict[str, str]:
     fields = note._asdict()
     named = {name.removesuffix("_ns"): value for name, value in fields.items()}
-    return {name: iso_utc(value) if isinstance(value, int) else value
+    return {name: iso_utc(value) if isinstance(value, int) and value else str(value or "")
             for name, value in named.items()}  # fmt: skip
 
 

@@ -70,7 +70,6 @@ class DecisionTable:
     def row(self, decision: Decision) -> dict[str, Any]:
         """One decision by column; a fact that was unknown is None."""
         compiled = self._book.strategy(decision.strategy)
-        rules = compiled.rules
         # An older record lacks the last of the facts.
         values = dict(zip(compiled.fact_names, decision.facts, strict=False))
         return {
@@ -79,7 +78,7 @@ class DecisionTable:
             "symbol": decision.symbol,
             "outcome": decision.outcome,
             "blocking": SEPARATOR.join(self.blocking(decision)),
-            "exits": SEPARATOR.join(codes(decision.exits, [rule.code for rule in rules.exits])),
+            "exits": SEPARATOR.join(self.exits(decision)),
             **{name: self._plain(name, values.get(name)) for name in self.fact_names},
             "rules_digest": decision.rules_digest,
         }
@@ -89,14 +88,23 @@ class DecisionTable:
         words = self._words.get(name)
         return words[int(value)] if words and value is not None else value
 
+    def no_trade(self, decision: Decision) -> list[str]:
+        """The strategy's own conditions that held."""
+        rules = self._book.strategy(decision.strategy).rules
+        return codes(decision.no_trade, [rule.code for rule in rules.no_trade])
+
+    def exits(self, decision: Decision) -> list[str]:
+        """The exits that held while it had a position."""
+        rules = self._book.strategy(decision.strategy).rules
+        return codes(decision.exits, [rule.code for rule in rules.exits])
+
     def blocking(self, decision: Decision) -> list[str]:
         """Every code that stood against an entry on this bar, in the order of the files."""
         book = self._book
-        rules = book.strategy(decision.strategy).rules
         is_exit = decision.outcome in {EXIT, EXIT_WAITS}
         checks = book.exit_checks if is_exit else book.entry_checks
         return [
-            *codes(decision.no_trade, [rule.code for rule in rules.no_trade]),
+            *self.no_trade(decision),
             *book.blocks_entries.true_codes(decision.data),
             *book.protections.true_codes(decision.protections),
             *checks.true_codes(decision.checks),

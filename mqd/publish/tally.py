@@ -13,6 +13,7 @@ from mqd.model.decision import (
     BarSetAside,
     DeskStateChanged,
     DriftFound,
+    IdleOutOfBand,
     IncidentRaised,
     OperatorHeard,
     Outcome,
@@ -53,6 +54,7 @@ class Tally:
         self.comparisons: list[Reconciled] = []
         self.watched: list[WatchActed] = []
         self.looked_after: list[TradeWatched] = []
+        self.out_of_band: list[IdleOutOfBand] = []
         self.took: array[int] = array("q")
         self.took_with_orders: array[int] = array("q")
 
@@ -112,6 +114,8 @@ class Tally:
                     self.watched.append(note)
                 case TradeWatched():
                     self.looked_after.append(note)
+                case IdleOutOfBand():
+                    self.out_of_band.append(note)
 
     def strategies(self) -> list[str]:
         """Every strategy that decided on a bar, by name."""

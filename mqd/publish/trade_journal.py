@@ -22,7 +22,9 @@ from mqd.model.event import CancelRefused, Event, OrderNotTaken, OrderRejected
 from mqd.model.fill import Execution
 from mqd.model.order import PROTECTIVE, Order, OrderStateChangedEvent
 from mqd.model.position import Trade
+from mqd.publish.attribution import TradeAttribution
 from mqd.publish.summary import true_codes
+from mqd.publish.tables import SEPARATOR
 from mqd.rules.book import RuleBook
 
 SIGNAL = "SIGNAL"
@@ -57,6 +59,7 @@ class TradingEvent(NamedTuple):
     """One line; `qty` is shares, `price` USD, both None where the event has none.
 
     `order_id` is empty where no order was made; `reason` is a rule's code, or the broker's words.
+    A finished trade has its tags: what ended it, the market's regime, the ways in which it failed.
     """
 
     at_ns: int
@@ -68,6 +71,9 @@ class TradingEvent(NamedTuple):
     qty: Decimal | None
     price: Decimal | None
     reason: str
+    tag: str = ""
+    regime: str = ""
+    failure_regimes: tuple[str, ...] = ()
 
     def row(self) -> dict[str, str]:
         """The line for a program: its time in UTC, numbers as exact text."""
@@ -81,11 +87,15 @@ class TradingEvent(NamedTuple):
             "qty": "" if self.qty is None else decimal_text(self.qty),
             "price": "" if self.price is None else decimal_text(self.price),
             "reason": self.reason,
+            "tag": self.tag,
+            "regime": self.regime,
+            "failure_regimes": SEPARATOR.join(self.failure_regimes),
         }
 
 
 COLUMNS = (
     "ts", "event_type", "order_id", "strategy", "symbol", "side", "qty", "price", "reason",
+    "tag", "regime", "failure_regimes",
 )  # fmt: skip
 
 
@@ -157,6 +167,18 @@ def made_by(decision: Decision, outcome: Outcome, state: DeskState) -> Order | N
         if is_mine and not change.from_state:
             return order
     return None
+
+
+def with_tags(
+    lines: Iterable[TradingEvent], trades: Iterable[TradeAttribution]
+) -> list[TradingEvent]:
+    """The lines with the tags of every finished trade; both in the order of the journal."""
+    tagged = iter(trades)
+    return [_tagged(line, next(tagged)) if line.event_type == EXIT_DONE else line for line in lines]
+
+
+def _tagged(line: TradingEvent, of: TradeAttribution) -> TradingEvent:
+    return line._replace(tag=of.tag, regime=of.regime, failure_regimes=of.failures)
 
 
 def trading_csv(lines: Iterable[TradingEvent]) -> str:

@@ -21,17 +21,27 @@ from mqd.rules.words.acts import (
 _A_PERSON = (
     "look: `mqd status` says what it is about, and `mqd resume --by NAME --reason TEXT` opens again"
 )
+_WHO = {
+    "page": _A_PERSON,
+    "flag": "look at its trades; `mqd enable STRATEGY --by NAME --reason TEXT` takes the flag away",
+    "retire": "find out why; `mqd enable STRATEGY --by NAME --reason TEXT` puts it back",
+    "promote": "with real money `mqd approve STRATEGY --by NAME --reason TEXT`, or nothing",
+}
 _COMPARED = "`mqd reconcile --dry-run` compares now and changes nothing"
 
 
 def meanings_of_watching(book: RuleBook, english: English) -> Iterator[Meaning]:
     """Every rule that acts or is asked by itself, without a bar or an order that brings it up."""
-    for watch in (book.order_watch, book.position_watch, book.desk_watch):
+    for watch in book.watches:
         for row in watch.rows:
             act = WATCH_ACTS[watch.header.id][row.do]
-            who = _A_PERSON if row.do == "page" else "nothing: the desk acts by itself"
+            who = _WHO.get(row.do, "nothing: the desk acts by itself")
             if row.at is not None:
                 act = f"{act} Its price is {english.number(row.at)}."
+            if row.until is not None:
+                act = f"{act} It is over when {english.condition(row.until.when)}."
+            if row.by is not None:
+                act = f"{act} By {english.number(row.by)}."
             kind = f"row of the watch of {WATCHED[watch.header.id]}"
             yield of_condition(row.condition, kind, english, f"{who}. {row.do}: {act}")
     yield from _of_reconciliation(book, english)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mqd.engine.protections import WHOLE
 from mqd.ground.canonical import decimal_text
 from mqd.ground.times import iso_utc
 from mqd.model.command import SubmitOrder
@@ -20,6 +21,7 @@ from mqd.model.decision import (
     EXIT_WAITS,
     BarSetAside,
     Decision,
+    EntryMadeSmaller,
     IncidentRaised,
     ProtectionTripped,
 )
@@ -115,10 +117,14 @@ def explain_decision(
     """
     kept = tuple(records)
     tripped = {item.protection for item in kept if isinstance(item, ProtectionTripped)}
-    situation = Situation.of(decision, bar, book, frozenset(tripped))
+    smaller = [item for item in kept if isinstance(item, EntryMadeSmaller)
+               and item.strategy == decision.strategy]  # fmt: skip
+    left = min((item.kept for item in smaller), default=WHOLE)
+    situation = Situation.of(decision, bar, book, frozenset(tripped), left)
     orders = [item for item in kept if isinstance(item, SubmitOrder)]
     mine = [item for item in orders if f"-{decision.strategy}-" in item.client_order_id]
-    groups = groups_of(situation, mine, with_flips=with_flips)
+    sizing = frozenset(name for item in smaller for name in item.protections)
+    groups = groups_of(situation, mine, sizing, with_flips=with_flips)
     by_name = {group.name: [item.code for item in group.conditions if item.counts]
                for group in groups}  # fmt: skip
     blocked = _blocked_by(decision, by_name)
@@ -127,7 +133,7 @@ def explain_decision(
         bar=bar,
         strategy=decision.strategy,
         outcome=decision.outcome,
-        headline=_headline(decision, by_name, blocked, is_held=situation.is_held),
+        headline=_headline(decision, by_name, blocked, smaller, is_held=situation.is_held),
         blocked_by=tuple(blocked),
         groups=groups,
         orders=(*map(_order_text, mine), *_waiting(decision, kept, mine)),
@@ -178,6 +184,7 @@ def _headline(
     decision: Decision,
     by_name: Mapping[str, list[str]],
     blocked: list[str],
+    smaller: list[EntryMadeSmaller],
     *,
     is_held: bool,
 ) -> str:
@@ -185,7 +192,7 @@ def _headline(
     exits = by_name["exits"]
     match decision.outcome:
         case "ENTER":
-            return "entered: nothing stood against it"
+            return f"entered{_part_text(smaller)}: nothing stood against it"
         case "EXIT":
             others = f" (also true: {', '.join(exits[1:])})" if exits[1:] else ""
             return f"exited: {exits[0] if exits else 'for no kept reason'}{others}"
@@ -196,6 +203,14 @@ def _headline(
     if is_held:
         return "held the position: no exit was true"
     return f"no trade: {listed}"
+
+
+def _part_text(smaller: list[EntryMadeSmaller]) -> str:
+    """How much of its size protections left an entry, where that is not all of it."""
+    if not smaller:
+        return ""
+    least = min(smaller, key=lambda item: item.kept)
+    return f" with {decimal_text(least.kept * 100)} % of its size ({', '.join(least.protections)})"
 
 
 def _waiting(

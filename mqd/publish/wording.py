@@ -12,9 +12,35 @@ from mqd.publish.markdown import code, codes, slug
 from mqd.publish.rulefiles import RuleFiles
 from mqd.publish.uses import Use
 from mqd.rules import english
-from mqd.rules.book import Criterion, Limit, MachineRules, Param, Row, Value, Window
-from mqd.rules.check.sets import REST_OF_SESSION, WHILE_TRUE
+from mqd.rules.book import (
+    Criterion,
+    HistoryMeasure,
+    Limit,
+    MachineRules,
+    Param,
+    Protection,
+    Row,
+    Value,
+    Window,
+)
+from mqd.rules.measured import ALL, ROWS, SESSION, WEEK, Span
+from mqd.rules.words.blocking import (
+    REST_OF_SESSION,
+    REST_OF_WEEK,
+    UNTIL,
+    UNTIL_OPERATOR,
+    WHILE_TRUE,
+)
+from mqd.rules.words.streams import HISTORY_FUNCTIONS
 
+STREAM_WORDS = {
+    "trades": "finished trades",
+    "entries": "entries sent",
+    "bars": "the symbol's bars",
+    "equity": "what the account is worth",
+    "sessions": "the symbol's finished sessions",
+}
+"""The streams of measures, as a sentence says them."""
 # What is done instead of a transition; the names are those of the rule language.
 DISPOSITIONS = {
     "apply": "The state changes.",
@@ -31,13 +57,23 @@ ON_UNKNOWN = {
     "allow": "A condition that cannot be answered counts as no: entries pass.",
 }
 """What an answer that nobody can give counts as."""
+MADE_SMALLER = "A condition that cannot be answered counts as yes: the entry is made smaller."
+"""The same of a protection that leaves an entry a part of its size."""
 WATCHED = {
     "order": "every order that has not ended",
     "position": "every open position",
     "desk": "the desk",
+    "strategy": "every strategy that runs, when one of its trades ended, a session opened or "
+    "closed, a daily value came, and at night",
 }
 """What each watch is asked of."""
-_LASTS = {REST_OF_SESSION: "for the rest of the session", WHILE_TRUE: "as long as it is true"}
+_LASTS = {
+    REST_OF_SESSION: "for the rest of the session",
+    REST_OF_WEEK: "until the first session of the next week opens",
+    WHILE_TRUE: "as long as it is true",
+    UNTIL_OPERATOR: "until a person re-arms it (`mqd rearm`) by name",
+    UNTIL: "until a session opens at which it is over",
+}
 _SPANS = ((3_600, "h"), (60, "m"), (1, "s"))
 
 
@@ -72,10 +108,60 @@ def lasts_text(lasts: str | int) -> str:
     return _LASTS[lasts]
 
 
+def does_text(protection: Protection) -> str:
+    """What a protection does while it is tripped: "it blocks entries only"."""
+    if protection.sizes is None:
+        return "it blocks entries only"
+    return f"an entry keeps {decimal_text(protection.sizes * 100)} % of its size"
+
+
+def unknown_text(protection: Protection) -> str:
+    """What an answer that nobody can give counts as for this protection."""
+    rule = protection.trips_when
+    if protection.sizes is not None and rule.true_if_unknown:
+        return MADE_SMALLER
+    return ON_UNKNOWN[rule.on_unknown]
+
+
+def act_key(protection: Protection) -> str:
+    """The key under which a protection says what it does."""
+    return "blocks" if protection.sizes is None else "sizes"
+
+
+def length_key(protection: Protection) -> str:
+    """The key under which a protection says how long it does it."""
+    return "for" if protection.until is None else "until"
+
+
+def measure_text(measure: HistoryMeasure, said: english.English) -> str:
+    """A measure of the past in words: what it is of, which rows count, and how far back."""
+    function = HISTORY_FUNCTIONS[measure.function]
+    parts = [f"{function.formula}: of {STREAM_WORDS[measure.stream]}{_over(measure.span)}"]
+    if measure.where is not None:
+        parts.append(f"for which {said.condition(measure.where)}")
+    if measure.of is not None:
+        parts.append(f"the values are {said.number(measure.of)}")
+    if measure.assumed is not None:
+        parts.append(
+            f"an account that no broker has told of is worth {said.number(measure.assumed)}"
+        )
+    if measure.warmup:
+        parts.append(f"unknown with fewer than {measure.warmup}")
+    return "; ".join(parts)
+
+
+def _over(span: Span) -> str:
+    named = {SESSION: " of this session", WEEK: " of this week", ALL: ""}
+    if span.kind in named:
+        return named[span.kind]
+    return f", the newest {span.size}" if span.kind == ROWS else f" of the last {span.text}"
+
+
 def criterion_text(criterion: Criterion) -> str:
-    """What ends a thesis: a win rate below 45 % over 100 trades or more."""
-    share = decimal_text(criterion.win_rate_below * Decimal(100))
-    return f"a win rate below {share} % over {criterion.over_trades:,} trades or more"
+    """What ends a thesis: of 100 trades or more, their win rate is below 45 %."""
+    said = english.English()
+    rules = ", or ".join(said.condition(rule.when) for rule in criterion.rules)
+    return f"{criterion.over_trades:,} trades or more of which it is true that {rules}"
 
 
 def use_link(files: RuleFiles, use: Use, up: str) -> str:

@@ -7,8 +7,11 @@ from decimal import Decimal
 
 from mqd.ground.units import Unit
 from mqd.rules.expressions.ir import Logical, Name, Numeric
+from mqd.rules.looking_back import Attribution, Band, End, FailureRegime, Tag
+from mqd.rules.measured import HistoryMeasure
 from mqd.rules.problems import Place
 from mqd.rules.said import Assumption, Condition, Header, Limit, Value, Window
+from mqd.rules.sharing import Allotment, Portfolio, Reallocation
 from mqd.rules.watching import (
     BrokerAnswer,
     BrokerForm,
@@ -45,7 +48,10 @@ class Param:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A typed aggregate over a stream."""
+    """A typed aggregate over a stream, of one of a bar's values where the function takes one.
+
+    `bars` is how many bars of the session it looks back over; None where that is all of them.
+    """
 
     name: str
     function: str
@@ -53,6 +59,13 @@ class Measure:
     over: str
     unit: Unit
     place: Place
+    of: str = ""
+    bars: int | None = None
+
+    @property
+    def window(self) -> str:
+        """What it looks back over, in words."""
+        return self.over if self.bars is None else f"newest {self.over}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +94,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Strategy:
-    """One strategy, whole."""
+    """One strategy, whole; `exit_kinds` says by its code whose result each exit makes a trade."""
 
     header: Header
     thesis: str
@@ -94,6 +107,10 @@ class Strategy:
     no_trade: tuple[Condition, ...]
     entry: Entry
     exits: tuple[Condition, ...]
+    exit_kinds: tuple[tuple[str, str], ...] = ()
+    pauses_in: tuple[str, ...] = ()
+    expected: tuple[Band, ...] = ()
+    failure_regimes: tuple[FailureRegime, ...] = ()
 
     @property
     def id(self) -> str:
@@ -108,15 +125,20 @@ class Strategy:
 
 @dataclass(frozen=True, slots=True)
 class Protection:
-    """One protection; it can only ever block entries.
+    """One protection; it keeps entries out, or makes them smaller, and touches nothing else.
 
-    `lasts` is a duration in seconds, `rest_of_session`, or `while_true`.
+    `lasts` is a duration in seconds, `rest_of_session`, `rest_of_week`, `while_true`,
+    `until_operator`, or `until`, where `until` says at which session's opening it ends. `sizes`
+    is the part of its size that an entry keeps; None where entries are blocked.
     """
 
     header: Header
     scope: str
     trips_when: Condition
     lasts: str | int
+    measures: tuple[HistoryMeasure, ...] = ()
+    sizes: Decimal | None = None
+    until: Condition | None = None
 
     @property
     def id(self) -> str:
@@ -179,7 +201,7 @@ class MachineRules:
 
     @property
     def id(self) -> str:
-        """The kind of machine: order, desk, breaker."""
+        """The kind of machine: order, desk, breaker, strategy."""
         return self.header.id
 
     @property
@@ -193,11 +215,35 @@ class MachineRules:
 
 
 @dataclass(frozen=True, slots=True)
-class Criterion:
-    """What ends a thesis: a share of winning trades below `win_rate_below` over enough trades."""
+class Regimes:
+    """The regimes of the market, by measures of finished sessions; the first true one counts.
 
-    win_rate_below: Decimal
+    What was before a break of more than `forgets_after_s` between two sessions counts no more.
+    """
+
+    header: Header
+    forgets_after_s: int
+    params: tuple[Param, ...]
+    measures: tuple[Measure, ...]
+    tags: tuple[Condition, ...]
+
+    @property
+    def sessions(self) -> int:
+        """How many finished sessions the measures look back over, one more for the close before."""
+        return 1 + max(sessions_of(measure.over) for measure in self.measures)
+
+
+def sessions_of(over: str) -> int:
+    """The number of sessions of a window: `20 sessions`."""
+    return int(over.split(maxsplit=1)[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Criterion:
+    """What ends a thesis: any of its rules, once there are enough trades to judge."""
+
     over_trades: int
+    rules: tuple[Condition, ...]
     place: Place
 
 
@@ -212,8 +258,30 @@ class Thesis:
 
 
 @dataclass(frozen=True, slots=True)
+class Series:
+    """A number for each session from outside.
+
+    `counts` of the newest are looked at together. From the `stale_after`th session on that opens
+    after the newest value's own, nothing is known of it.
+    """
+
+    header: Header
+    unit: str
+    counts: int
+    stale_after: int
+
+    @property
+    def id(self) -> str:
+        """The name of the series."""
+        return self.header.id
+
+
+@dataclass(frozen=True, slots=True)
 class RuleBook:
-    """Everything the rules say. `canonical` is the text the digest is taken of."""
+    """Everything the rules say. `canonical` is the text the digest is taken of.
+
+    The last two may be missing: older journals know neither.
+    """
 
     digest: str
     canonical: str
@@ -229,18 +297,33 @@ class RuleBook:
     order_machine: MachineRules
     desk_machine: MachineRules
     breaker_machine: MachineRules
+    strategy_machine: MachineRules
     theses: tuple[Thesis, ...]
     order_watch: Watch
     position_watch: Watch
     desk_watch: Watch
+    strategy_watch: Watch
     reconciliation: Reconciliation
     invariants: tuple[Invariants, ...]
     broker_words: BrokerWords
+    protection_machine: MachineRules
+    series: tuple[Series, ...]
+    portfolio: Portfolio | None = None
+    regimes: Regimes | None = None
+    attribution: Attribution | None = None
 
     @property
     def machines(self) -> tuple[MachineRules, ...]:
-        """Every machine: of an order, of the desk, of the breaker to the broker."""
-        return self.order_machine, self.desk_machine, self.breaker_machine
+        """Of an order, the desk, the breaker to the broker, protections, a strategy's life."""
+        return (
+            self.order_machine, self.desk_machine, self.breaker_machine, self.protection_machine,
+            self.strategy_machine,
+        )  # fmt: skip
+
+    @property
+    def watches(self) -> tuple[Watch, ...]:
+        """Every watch: of each order, each position, the desk, each strategy."""
+        return self.order_watch, self.position_watch, self.desk_watch, self.strategy_watch
 
     def strategy(self, strategy_id: str) -> Strategy:
         """The strategy with this id.
@@ -255,7 +338,10 @@ class RuleBook:
 
 
 __all__ = [
+    "Allotment",
     "Assumption",
+    "Attribution",
+    "Band",
     "BrokerAnswer",
     "BrokerForm",
     "BrokerRequests",
@@ -264,24 +350,32 @@ __all__ = [
     "Condition",
     "Criterion",
     "Difference",
+    "End",
     "Entry",
+    "FailureRegime",
     "Header",
+    "HistoryMeasure",
     "Invariants",
     "Limit",
     "MachineRules",
     "Measure",
     "Name",
     "Param",
+    "Portfolio",
     "Protection",
+    "Reallocation",
     "Reconciliation",
+    "Regimes",
     "Row",
     "RuleBook",
     "RuleSet",
     "Sends",
     "SentForm",
+    "Series",
     "Sizing",
     "State",
     "Strategy",
+    "Tag",
     "Thesis",
     "Value",
     "Watch",

@@ -23,7 +23,10 @@ _SYMBOL = re.compile(r"[A-Z][A-Z0-9.]{0,9}")
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What one run does differently from the files; `protections` None means all of them."""
+    """What one run does differently from the files; `protections` None means all of them.
+
+    `strategy` names one, or several joined by commas.
+    """
 
     strategy: str | None = None
     symbol: str | None = None
@@ -42,10 +45,12 @@ class Changes:
             SettingsError: a change names nothing that exists, or a value outside its range.
         """
         strategies = {item.id: item for item in documents if item.kind == "strategy"}
-        if self.strategy is not None and self.strategy not in strategies:
-            raise SettingsError(_unknown("strategy", self.strategy, strategies))
+        wanted = None if self.strategy is None else self.strategy.split(",")
+        for name in wanted or ():
+            if name not in strategies:
+                raise SettingsError(_unknown("strategy", name, strategies))
         kept = [item for item in documents
-                if item.kind != "strategy" or self.strategy in {None, item.id}]  # fmt: skip
+                if item.kind != "strategy" or wanted is None or item.id in wanted]  # fmt: skip
         if self.strategy is not None:
             # Who names a draft wants to see it run; in a back-test nothing is at stake.
             kept = [_with(item, ("status",), "paper") if _is_at_rest(item) else item

@@ -6,7 +6,18 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from mqd.rules import find, load, shape
-from mqd.rules.check import broker, forms, limits, machines, sets, strategies, together, watching
+from mqd.rules.check import (
+    broker,
+    forms,
+    limits,
+    looking_back,
+    machines,
+    sets,
+    sharing,
+    strategies,
+    together,
+    watching,
+)
 from mqd.rules.expressions import parse, read
 
 STAGES: Final[tuple[tuple[str, Mapping[str, str]], ...]] = (
@@ -16,7 +27,9 @@ STAGES: Final[tuple[tuple[str, Mapping[str, str]], ...]] = (
     ("Expressions", parse.CODES | read.CODES),
     ("Limits and ranges", limits.CODES),
     ("Strategies", strategies.CODES),
+    ("Looking back", looking_back.CODES),
     ("Protections", sets.CODES),
+    ("The portfolio", sharing.CODES),
     ("Machines", machines.CODES),
     ("Watches", watching.CODES),
     ("Brokers", broker.CODES),

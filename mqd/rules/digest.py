@@ -16,19 +16,20 @@ from mqd.rules.tree import Mapping, Node, Scalar, Sequence
 
 NUMERIC = frozenset({
     "value", "min", "max", "step", "format", "win_rate_below", "over_trades",
-    "status", "error_code",
+    "status", "error_code", "sizes", "warmup", "share", "sessions", "looks_back", "counts", "curve",
+    "stale_after",
 })  # fmt: skip
 ORDERED = frozenset({
     "params", "measures", "values", "states", "no_trade", "exits", "entries",
     "sets_aside", "blocks_entries", "rows", "looks_again", "tolerates", "refuses", "always",
-    "answers", "forms",
+    "answers", "forms", "strategies", "tags", "expected", "failure_regimes", "rules",
 })  # fmt: skip
-FORMAT = 4
+FORMAT = 5
 """The form of a text that is written today: a whole book with watches, a comparison, invariants,
-all that a broker says and takes, and the breaker to it. A text of another form lacks some of it
-(`mqd/rules/older`).
+all that a broker says and takes, the breaker to it, and the lives of strategies and protections.
+A text of another form lacks some of it (`mqd/rules/older`).
 """
-OLDER_FORMATS = frozenset({1, 2, 3})
+OLDER_FORMATS = frozenset({1, 2, 3, 4})
 
 
 class Written(NamedTuple):

@@ -13,11 +13,11 @@ from decimal import Decimal
 
 from mqd.ground.canonical import decimal_text
 from mqd.ground.times import clock_text
-from mqd.ground.units import DURATION, PRICE, RATIO, SHARES, TIME_OF_DAY, USD, Unit
+from mqd.ground.units import DURATION, NUMBER, PRICE, RATIO, SHARES, TIME_OF_DAY, USD, Unit
 from mqd.rules.book import Limit, Param, Value, Window
 from mqd.rules.check.limits import PREFIX
 from mqd.rules.expressions import ir
-from mqd.rules.words.phrases import ANSWERS, NUMBERS, SINGULAR
+from mqd.rules.words.phrases import ANSWERS, NUMBERS, OF_ROWS, SINGULAR
 
 _RELATIONS = {
     "<": "{be} below {}",
@@ -52,6 +52,7 @@ _OF_COUNTS_BY_OTHERS = {
     ">=": "{be} at least {}",
 }
 _INITIALS = 4  # a measure with so short a name is read as initials: VWAP, ATR
+_SPELT = {"pnl": "P&L"}
 _OPPOSITE = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
 _PRECEDENCE = {"+": 1, "-": 1, "*": 2, "/": 2}
 _WORDS = {"+": "plus", "-": "minus", "*": "times", "/": "divided by"}
@@ -248,8 +249,11 @@ class English:
             return NUMBERS[name.name]
         if name.name in ANSWERS:
             return f"whether {ANSWERS[name.name][0]}"
-        short = len(name.name) <= _INITIALS and name.name.isalpha()
-        return f"the {name.name.upper() if short else name.name.replace('_', ' ')}"
+        if name.name in OF_ROWS:
+            return OF_ROWS[name.name]
+        if len(name.name) <= _INITIALS and name.name.isalpha():
+            return f"the {name.name.upper()}"
+        return f"the {' '.join(_SPELT.get(word, word) for word in name.name.split('_'))}"
 
 
 def value_text(value: Value, unit: Unit) -> str:
@@ -264,6 +268,8 @@ def value_text(value: Value, unit: Unit) -> str:
         return clock_text(int(value))
     if unit in {USD, PRICE}:
         return f"{money_text(value)} USD"
+    if unit == NUMBER:
+        return digits_text(value)
     noun = unit.name.removesuffix("s") if value == 1 else unit.name
     return f"{digits_text(value)} {noun}"
 

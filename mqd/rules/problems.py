@@ -122,14 +122,14 @@ def _line_at(lines: dict[str, list[str]], place: Place) -> str:
     return of_file[place.line - 1] if 0 < place.line <= len(of_file) else ""
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`did you mean ...?` with the nearest known word, or the known words when none is near."""
+def did_you_mean(word: str, known: Iterable[str], most: int = 16) -> str:
+    """`did you mean ...?` with the nearest known word, or the known words, if not too many."""
     words = sorted(set(known))
     near = get_close_matches(word, words, n=1, cutoff=0.6) or [
         known_word for known_word in words if known_word.lower() == word.lower()
     ]
     if near:
         return f"did you mean `{near[0]}`?"
-    if 0 < len(words) <= 12:
+    if 0 < len(words) <= most:
         return "known here: " + ", ".join(words)
     return ""

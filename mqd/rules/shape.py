@@ -42,11 +42,13 @@ CODES: Final = {
     "SHAPE_WRONG_TYPE": "A single value, a list and keys were mixed up.",
 }
 
+_MOST_CHOICES: Final = 16  # so many a hint counts up, such as all the units
 _DAY: Final = "write year-month-day, such as 2026-11-22"
 _COLLECTIONS: Final = {"object": "keys with values", "array": "a list such as [one, two]"}
 KINDS: Final = (
     "strategy", "limits", "protection", "checks", "data", "machine", "thesis",
-    "watch", "reconciliation", "invariants", "broker",
+    "watch", "reconciliation", "invariants", "broker", "portfolio", "regimes", "attribution",
+    "series",
 )  # fmt: skip
 _FEWER: Final = "delete what nothing needs, or split it"
 MAX_PROBLEMS: Final = 50
@@ -118,7 +120,7 @@ def _kind_of(document: Mapping, problems: Problems) -> str | None:
         return first.text
     place = first.place if first else document.place
     said = f"`{excerpt(first.text)}` is not a kind of rule." if first else "The document is empty."
-    hint = did_you_mean(first.text if first else "", KINDS)
+    hint = did_you_mean(first.text if first else "", KINDS, len(KINDS))
     problems.add(place, "", "SHAPE_UNKNOWN_KIND", said, hint)
     return None
 
@@ -366,7 +368,7 @@ def _not_among(error: _Error, node: Scalar, label: str, kind: str) -> tuple[str,
     flaw = _number_flaw(node) if types & {"number", "integer"} else ""
     if "number" in types and (flaw or types <= {None, "number"}):
         return "SHAPE_NOT_A_NUMBER", f"{label} must be {wanted}, not {shown}.", flaw
-    hint = flaw or meant(node.text, wanted) or did_you_mean(node.text, choices)
+    hint = flaw or meant(node.text, wanted) or did_you_mean(node.text, choices, _MOST_CHOICES)
     hint = hint or str(error.schema.get("description", "")) or f"write {wanted}"
     has_form = any("pattern" in branch for branch in branches)
     if choices and not has_form and types <= {None, "integer", "string"}:

@@ -14,22 +14,31 @@ from mqd.rules.words.orders import PART, WHOLE
 
 @dataclass(frozen=True, slots=True)
 class WatchRow:
-    """What a watch does while a condition is true; `at` is the price of what it sends, if any."""
+    """What a watch does while a condition is true; `at` is the price of what it sends, if any.
+
+    `until` ends a strategy's pause, `by` is the share by which a promotion lets it grow.
+    """
 
     condition: Condition
     do: str
     at: Numeric | None = None
+    until: Condition | None = None
+    by: Numeric | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Watch:
     """What is looked at after every event: each working order, each position, or the desk.
 
-    The first row that is true acts, and no other one; an unknown answer counts as no.
+    The first row that is true acts, and no other one; an unknown answer counts as no. A strategy
+    is looked at when something of its record is new; that looks `over` so many sessions back. The
+    mean of `curve` trades is a point of its equity curve; 0: no row asks for it.
     """
 
     header: Header
     rows: tuple[WatchRow, ...]
+    over: int = 0
+    curve: int = 0
 
     @property
     def conditions(self) -> tuple[Condition, ...]:

@@ -12,10 +12,18 @@ from mqd.engine.step import step
 from mqd.ground.errors import DuplicateOrderError, Unavailable, UnknownOutcome
 from mqd.model.command import CancelOrder, Command, LookUpOrder, SubmitOrder, TakeSnapshot
 from mqd.model.decision import NOTHING, Outcome
-from mqd.model.event import BrokerEvent, Event, OrderNotTaken, OrderOutcomeLost, SnapshotFailed
+from mqd.model.event import (
+    BrokerEvent,
+    Event,
+    OrderNotTaken,
+    OrderOutcomeLost,
+    OrderReachedFor,
+    SnapshotFailed,
+)
 from mqd.model.journaled import as_journaled
 from mqd.ports.broker import Broker
 from mqd.ports.journal import Journal
+from mqd.runtime.door import Door
 
 NOT_DELIVERED = "NOT_DELIVERED"
 
@@ -31,6 +39,7 @@ class Watcher(Protocol):
 class Desk:
     """The engine with its state, its journal and its broker.
 
+    What others see as its `broker` sends nothing: the right to send is the desk's own.
     `waiting` are events that come before the next reply of the broker: a command that could not
     be delivered ends nothing, but becomes one of them. Give the desk a `stopwatch` (nanoseconds
     that never step back) and `took_ns` tells how long the last event took, from being taken to
@@ -41,8 +50,10 @@ class Desk:
         self.engine = engine
         self.state = state
         self.journal = journal
-        self.broker = broker
         self.waiting: deque[BrokerEvent] = deque()
+        door = Door(broker, self._tell_of_reach)
+        self._sender = door.right()
+        self.broker: Broker = door
         self.stopwatch: Callable[[], int] | None = None
         self.took_ns = 0
 
@@ -63,10 +74,13 @@ class Desk:
         if stopwatch is not None:
             self.took_ns = stopwatch() - started_ns
         for command in outcome.commands:
-            failed = deliver(self.broker, command, self.state.now_ns)
+            failed = deliver(self._sender, command, self.state.now_ns)
             if failed is not None:
                 self.waiting.append(failed)
         return outcome
+
+    def _tell_of_reach(self, what: str) -> None:
+        self.waiting.append(OrderReachedFor(self.state.now_ns, what))
 
     def would_act(self, event: Event) -> bool:
         """Whether an event would lead to anything now; nothing is changed by asking."""

@@ -1,14 +1,15 @@
-"""What may break in between two events: a person's buttons, wherever they are pressed."""
+"""What may break in between two events: buttons, wherever they are pressed, and daily values."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
 from mqd.ground.times import NS_PER_S
-from mqd.model.event import OperatorActed
+from mqd.model.event import OperatorActed, SeriesValueTold
 from mqd.ports.clock import Clock
 
-Source = Callable[[], Iterable[OperatorActed]]
+Interruption = OperatorActed | SeriesValueTold
+Source = Callable[[], Iterable[Interruption]]
 
 _ASKED_EVERY_NS = NS_PER_S // 5
 
@@ -28,7 +29,7 @@ class Interruptions:
         self._each_time = tuple(each_time)
         self._next_ns = 0
 
-    def __call__(self) -> Iterator[OperatorActed]:
+    def __call__(self) -> Iterator[Interruption]:
         """The buttons that were pressed since, in the order of the sources."""
         for source in self._each_time:
             yield from source()

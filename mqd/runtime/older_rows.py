@@ -28,6 +28,7 @@ _SAID: dict[int, dict[str, int]] = {
     2: _LATER,  # it asked the broker less often, and told of fewer differences
     3: _LATER,  # a fee that overtook its execution was an incident
     4: _LATER,  # no breaker and no account was asked, and no stop rested at a broker
+    5: _LATER,  # a protection that tripped said less of it, and no strategy was judged
 }
 
 

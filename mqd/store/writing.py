@@ -23,6 +23,7 @@ from mqd.model.event import (
     DeskStarted,
     Event,
     OperatorActed,
+    SeriesValueTold,
     SessionClosed,
     SessionOpened,
 )
@@ -36,7 +37,7 @@ from mqd.store.rows import ChainWriter, Row, broken_link, entries_of
 from mqd.store.tables import JOURNAL, RULE_BOOKS
 
 _DURABLE_AT_ONCE = frozenset(
-    {DeskStarted, SessionOpened, SessionClosed, OperatorActed, *BROKER_EVENTS}
+    {DeskStarted, SessionOpened, SessionClosed, OperatorActed, SeriesValueTold, *BROKER_EVENTS}
 )
 _BUFFERED_NS_MAX = NS_PER_S
 _BUFFERED_ROWS_MAX = 4_096
@@ -103,7 +104,8 @@ class SqlJournal(JournalReader):
         """Take the outcome of the event in hand.
 
         Durable when this returns if there are commands, the event is a broker's reply, a
-        person's button, a start or a session's edge, or the last durable commit is a second old.
+        person's button, a daily value, a start or a session's edge, or the last durable commit is
+        a second old.
 
         Raises:
             JournalError: the journal cannot be written, or `seq` is not the event in hand.

@@ -77,7 +77,7 @@ def test_decision_with_its_record(benchmark, book: CompiledBook, facts) -> None:
 def test_protections(benchmark, book: CompiledBook, facts) -> None:
     symbol, session, desk, strategy = facts
     assert benchmark(
-        book.protections.evaluate, BARS["quiet"], symbol, session, desk, strategy, None
+        book.protections.possible.evaluate, BARS["quiet"], symbol, session, desk, strategy, None
     ) == 0  # fmt: skip
 
 

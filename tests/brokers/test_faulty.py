@@ -254,6 +254,34 @@ def test_two_live_orders_on_one_side_are_a_violation_and_after_the_first_has_end
     assert kinds(ask(other, order("b"))) == [OrderAcknowledged]
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "is_violation"),
+    [
+        (("vwap", "exit"), ("momentum", "exit"), False),
+        (("vwap", "exit"), ("momentum", "protective"), False),
+        (("vwap", "exit"), ("vwap", "exit"), True),
+        (("vwap", "protective"), ("vwap", "exit"), True),
+        (("vwap", "exit"), ("momentum", "entry"), True),
+        (("vwap", "entry"), ("momentum", "entry"), True),
+    ],
+)
+def test_only_another_strategy_s_way_out_works_beside_an_order_of_that_side(
+    first, second, is_violation
+) -> None:
+    """What a bust left each of them with, each sells; nothing else may come twice."""
+    broker = broker_with(no_fill=1.0)
+    broker.world.books.move("SPY", Decimal(2), Decimal(570), Decimal(0))
+    names = [f"mqd-{strategy}-SPY-20241007T133100Z-{role}-1" for strategy, role in (first, second)]
+    again = names[1] if second != first else names[1].removesuffix("1") + "2"
+    assert kinds(ask(broker, order(names[0], side="sell"))) == [OrderAcknowledged]
+    if is_violation:
+        with pytest.raises(WorldViolation, match="two live orders"):
+            broker.send(order(again, side="sell"))
+    else:
+        assert kinds(ask(broker, order(again, side="sell"))) == [OrderAcknowledged]
+        assert set(broker.world.books.working) == set(names)
+
+
 def test_rejections_come_at_once_or_after_the_acknowledgement() -> None:
     assert kinds(ask(broker_with(rejected=1.0), order("a"))) == [OrderRejected]
     later = broker_with(rejected_later=1.0)

@@ -62,6 +62,8 @@ from mqd.runtime.replay import replay
 from mqd.store.memory import MemoryJournal
 
 ROOT = Path(__file__).resolve().parents[2]
+OF_THE_MOMENT = ("daily_loss_limit", "time_window")
+FIVE = {"max_trades_per_day": "5"}
 STRATEGY = "vwap_micro_mean_reversion"
 OPEN_NS = 1_728_307_800_000_000_000  # 2024-10-07 09:30 in New York
 DAY_NS = 1_440 * NS_PER_MINUTE
@@ -118,6 +120,10 @@ class ScriptedBroker:
     def answers_stop(self, command: type, *how: Answer) -> None:
         """The same for what is asked about stops that rest."""
         self._script_of_stops[command].extend(how)
+
+    def forgets(self) -> None:
+        """Answer honestly from now on, whatever of the script was not asked for."""
+        self._script.clear()
 
     def says(self, *news: BrokerEvent) -> None:
         """Tell something unasked."""
@@ -501,13 +507,14 @@ class Scene:
 
 @pytest.fixture(scope="session")
 def shipped() -> RuleBook:
-    return load_rules(ROOT / "rules")
+    """The shipped rules with the protections that remember nothing; the others have their cases."""
+    return load_rules(ROOT / "rules", Changes(protections=OF_THE_MOMENT))
 
 
 @pytest.fixture(scope="session")
 def eager() -> RuleBook:
     """The shipped rules with five trades a day, so that a second entry is a question."""
-    return load_rules(ROOT / "rules", Changes(values={"max_trades_per_day": "5"}))
+    return load_rules(ROOT / "rules", Changes(values=FIVE, protections=OF_THE_MOMENT))
 
 
 @pytest.fixture

@@ -49,8 +49,12 @@ def two_symbols(make_scene, edited, positions):
     """A scene in which a strategy like the shipped one trades QQQ beside it."""
     limits = "value: 1\n    min: 1\n    max: 10\n"
     words = {NAME: "strategy: zz_other", "symbol: SPY": "symbol: QQQ"}
+    share = "  zz_other:\n    share: 0.1\n"  # of 3,000 it is too little for an order of 499.99
     book = edited(
-        {LIMITS: {limits: limits.replace("1\n", f"{positions}\n", 1)}},
+        {
+            LIMITS: {limits: limits.replace("1\n", f"{positions}\n", 1)},
+            "desk/portfolio.yaml": {share: share.replace("0.1", "0.2")},
+        },
         copies={"strategies/zz_other.yaml": (STRATEGY_FILE, words)},
     )
     scene = make_scene(book)
@@ -80,8 +84,8 @@ def other(scene, close=99.5):
     [
         ("1000", "549.99", "ENTER"),  # 499.9875 and a twentieth of 1,000
         ("1000", "549.98", "REFUSED"),
-        ("0", "499.9875", "ENTER"),
-        ("0", "499.9874", "REFUSED"),
+        ("2000", "599.9875", "ENTER"),
+        ("2000", "599.9874", "REFUSED"),
         ("10000", "999.99", "ENTER"),
         ("10000", "999.98", "REFUSED"),
     ],
@@ -93,13 +97,13 @@ def test_the_account_pays_for_the_entry_and_keeps_its_reserve(scene, equity, pow
 
 
 @pytest.mark.rule("NO_BUYING_POWER")
-@pytest.mark.parametrize(("power", "expected"), [("1020", "ENTER"), ("1019", "REFUSED")])
+@pytest.mark.parametrize(("power", "expected"), [("1150", "ENTER"), ("1149", "REFUSED")])
 def test_what_is_promised_to_an_entry_on_its_way_is_not_spent_twice(
     make_scene, edited, power, expected
 ):
-    """The account said it before the first entry left: 2 x 499.9875, and a twentieth of 400."""
+    """The account said it before the first entry left: 2 x 499.9875, and a twentieth of 3,000."""
     scene = two_symbols(make_scene, edited, positions=5)
-    says(scene, buying_power_usd=Decimal(power), equity_usd=Decimal(400))
+    says(scene, buying_power_usd=Decimal(power), equity_usd=Decimal(3_000))
     scene.wait(1)
     scene.press("adopt")  # asks now, and the broker has nothing that the desk has not
     scene.broker.answers(TakeSnapshot, *["silent"] * 9)
@@ -112,12 +116,14 @@ def test_what_is_promised_to_an_entry_on_its_way_is_not_spent_twice(
 def test_an_order_that_the_broker_lists_is_counted_there_and_not_again(make_scene, edited):
     scene = two_symbols(make_scene, edited, positions=5)
     scene.bar(99.5)
-    says(scene, buying_power_usd=COST_USD, equity_usd=Decimal(0))  # what is left beside it
+    left_usd = COST_USD + 150  # beside it, and a twentieth of 3,000
+    says(scene, buying_power_usd=left_usd, equity_usd=Decimal(3_000))
     scene.press("adopt")
     assert scene.broker.books.orders[scene.newest()].status == NEW
     assert other(scene) == ("ENTER", ())
 
 
+@pytest.mark.case(111)
 @pytest.mark.rule("ACCOUNT_UNKNOWN", "ACCOUNT_RESTRICTED", "NO_BUYING_POWER")
 @pytest.mark.parametrize(
     ("account", "expected"),

@@ -10,7 +10,7 @@ from mqd.engine.core import Step
 from mqd.engine.gate import checked
 from mqd.ground.errors import MalformedSignalError, RuleError
 from mqd.model.command import CancelOrder, LookUpOrder, SubmitOrder, TakeSnapshot
-from mqd.model.decision import IncidentRaised
+from mqd.model.decision import IncidentRaised, SignalsConflict
 from mqd.model.event import (
     BarClosed,
     OrderOutcomeLost,
@@ -525,18 +525,20 @@ def test_case_018_refused_orders_use_nothing_up(make_scene, edited):
 
 
 @pytest.mark.case(20)
-@pytest.mark.rule("ORDER_WORKING", "POSITION_OPEN")
+@pytest.mark.rule("ORDER_WORKING", "POSITION_OPEN", "OPPOSITE_SIGNALS")
 @pytest.mark.parametrize("name", ["aa_other", "zz_other"])
 def test_case_020_two_strategies_never_trade_against_each_other(make_scene, edited, name):
     """One leaves and the other wants in on the same bar; whoever is asked first, one order goes."""
     scene = holds_alone(make_scene, edited, name)
     outcome = scene.bar(99.0)
-    assert [each.strategy for each in outcome.decisions] == sorted([name, scene.strategy])
+    assert [each.strategy for each in outcome.decisions] == [scene.strategy, name]
     by_name = {each.strategy: each.outcome for each in outcome.decisions}
     assert by_name == {scene.strategy: "EXIT", name: "REFUSED"}
     (refused,) = [each for each in outcome.decisions if each.strategy == name]
     codes = scene.engine.book.entry_checks.true_codes(refused.checks)
-    assert {"POSITION_OPEN", "ORDER_WORKING"} <= set(codes)
+    assert {"POSITION_OPEN", "ORDER_WORKING", "OPPOSITE_SIGNALS"} <= set(codes)
+    (conflict,) = [each for each in outcome.notes if isinstance(each, SignalsConflict)]
+    assert (conflict.buying, conflict.selling) == ((name,), (scene.strategy,))
     (command,) = outcome.commands
     assert command.client_order_id == scene.stop().client_order_id  # it is asked back
     (entry, sent) = scene.broker.asked(SubmitOrder)

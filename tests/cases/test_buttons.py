@@ -78,6 +78,7 @@ def test_a_button_without_a_name_or_a_reason_does_nothing(scene, by, reason):
     assert heard(scene).result.startswith("refused")
 
 
+@pytest.mark.case(120)
 @pytest.mark.rule("DESK_NOT_ACTIVE", "ENTRY_ASKED_BACK", "DL-03", "DL-04", "DL-05")
 @pytest.mark.parametrize(
     ("button", "asked_back"), [("reduce", False), ("halt", True), ("flatten", True)]
@@ -121,6 +122,7 @@ def test_an_order_to_close_waits_for_no_bar(scene):
     assert not scene.incidents()
 
 
+@pytest.mark.case(121)
 @pytest.mark.rule("CLOSE_ORDERED", "EXIT_ATTEMPTS_SPENT")
 def test_an_order_to_close_stands_however_often_it_is_refused(scene):
     """A person is told after the third refusal, and still it goes on, once every five seconds."""

@@ -189,6 +189,10 @@ def test_case_075_more_than_ten_orders_without_an_answer_stop_entries(shipped, q
     state.desk = DeskFacts(is_in_step=True, queued_orders=queued)
     state.symbol("SPY").previous_close = 100.0
     facts = OrderFacts(1.0, 100.0, 99.0)
+    facts.portfolio_equity_usd = facts.portfolio_largest_usd = facts.capital_usd = 1_000.0
+    facts.portfolio_exposure_usd = facts.portfolio_invested_usd = 0.0
+    facts.portfolio_reserve_usd = facts.capital_used_usd = 0.0
+    facts.pauses_in_regime = False
     mask = checks.evaluate(None, state.symbol("SPY"), state.session, state.desk, _Strategy(), facts)
     assert checks.true_codes(mask) == (("TOO_MANY_QUEUED",) if holds else ())
 
@@ -196,6 +200,7 @@ def test_case_075_more_than_ten_orders_without_an_answer_stop_entries(shipped, q
 class _Strategy:
     enabled = True
     working_exits = 0
+    thesis_code = 0
 
 
 @pytest.mark.case(75)

@@ -11,6 +11,7 @@ import pytest
 from mqd.ground.errors import SettingsError
 from mqd.publish.cases import MARK, Section, read_cases
 from mqd.publish.exercised import exercised_rules, marked_tests
+from mqd.rules.validate import load_rules
 
 TESTS = Path(__file__).resolve().parents[1]
 CASES = "cases.yaml"
@@ -18,13 +19,15 @@ LEFT_OUT = "left_out.yaml"
 
 
 @pytest.fixture(scope="module")
-def sections(shipped) -> tuple[Section, ...]:
-    return read_cases(TESTS, exercised_rules(TESTS, shipped))
+def sections() -> tuple[Section, ...]:
+    return read_cases(TESTS, exercised_rules(TESTS, load_rules(TESTS.parent / "rules")))
 
 
 def test_every_case_is_tested_or_left_out_with_a_reason(sections):
     cases = [case for section in sections for case in section.cases]
-    assert [case.number for case in cases] == [*range(1, 108), *range(126, 149), *range(201, 229)]
+    assert [case.number for case in cases] == [
+        *range(1, 157), *range(201, 229),
+    ]  # fmt: skip
     assert not [case.number for case in cases if not case.tests and not case.left_out]
     assert sum(bool(case.tests) for case in cases) > 125
 
@@ -39,8 +42,10 @@ def test_the_sections_hold_their_numbers(sections):
         "E": 63,
         "F": 76,
         "G": 98,
+        "H": 108,
         "I": 126,
         "J": 140,
+        "K": 149,
         "L": 201,
     }
 

@@ -9,7 +9,7 @@ import pytest
 from mqd.ground.times import NS_PER_S
 from mqd.model.command import CancelOrder, SubmitOrder
 from mqd.model.decision import IncidentRaised, TradeWatched
-from mqd.model.event import OrderNotTaken, OrderRejected
+from mqd.model.event import OrderNotTaken, OrderRejected, SeriesValueTold
 from mqd.model.order import EXIT
 
 WHOLE = Decimal("5.025")
@@ -43,8 +43,15 @@ def test_case_015_a_price_between_two_cents_is_rounded_away_from_the_market(scen
 @pytest.mark.rule("PROTECTIVE_STOP")
 @pytest.mark.parametrize("profile", ["backtest", "samples", "practice", "live"])
 def test_only_an_account_holds_a_stop(edited, make_scene, profile):
-    live = {"strategies/vwap_micro_mean_reversion.yaml": {"status: paper": "status: live"}}
+    live = {
+        "strategies/vwap_micro_mean_reversion.yaml": {"status: paper": "status: live"},
+        "theses/TH-001.yaml": {"status: PENDING": "status: ACTIVE"},
+    }
     scene = make_scene(edited(live), profile)
+    scene.open()
+    for day in range(1, 6):  # real money wants to know the VIX before it opens anything
+        date, through = f"2024-09-{day:02}", "2024-12-31"
+        scene.feed(SeriesValueTold(scene.state.now_ns, "vix", date, Decimal(15), through))
     scene.holding()
     assert scene.held() == WHOLE
     assert bool(scene.broker.stops()) is (profile in {"practice", "live"})

@@ -151,7 +151,7 @@ def test_case_146_a_table_with_a_hole_or_a_double_is_refused(edited, edit, expec
     [
         ({"bar.close >= vwap\n": "bar.clos >= vwap\n"}, "bar.close"),
         ({"thesis: TH-001": "thesiss: TH-001"}, "thesis"),
-        ({"thesis: TH-001": "thesis: TH-002"}, "TH-001"),
+        ({"thesis: TH-001": "thesis: TH-003"}, "TH-00"),
         ({"max: 5.00,  unit: usd}": "max: 5.00,  unit: dollars}"}, "usd"),
     ],
     ids=["a name", "a key", "a reference", "a unit"],

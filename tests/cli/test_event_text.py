@@ -15,6 +15,7 @@ from mqd.model.decision import (
     BreakerMoved,
     DeskStateChanged,
     DriftFound,
+    IdleOutOfBand,
     IncidentRaised,
     Note,
     OperatorHeard,
@@ -36,7 +37,7 @@ REPORT = OrderReport("mqd-1", "b-1", "SPY", "buy", Decimal(2), Decimal(1), Decim
 VALUES: dict[str, object] = {
     "report": REPORT, "price": Decimal(600), "qty": Decimal(1), "fee_usd": Decimal("0.01"),
     "open": 1.0, "high": 1.0, "low": 1.0, "close": 600.5, "volume": 1.0, "cash_usd": None,
-    "positions": (), "orders": (), "executions": (), "took_ms": 5_020,
+    "positions": (), "orders": (), "executions": (), "took_ms": 5_020, "value": Decimal("16.5"),
 }  # fmt: skip
 NOTES: tuple[Note, ...] = (
     BarSetAside(AT_NS, "SPY", AT_NS, ("OUT_OF_ORDER", "VALUE_MISSING")),
@@ -51,6 +52,7 @@ NOTES: tuple[Note, ...] = (
     DriftFound(AT_NS, "quantity_mismatch", "SPY", Decimal(1), Decimal(2), Decimal("0.5"), "halt"),
     Reconciled(AT_NS, "refused", 2, ("TOO_FAR_APART",)),
     TradeWatched(AT_NS, "vwap", "SPY", 600, 120),
+    IdleOutOfBand(AT_NS, "vwap", "2024-11-25", "OUTSIDE_WINDOW", 90, 90, "3% to 99.9%", 2),
 )
 
 

@@ -14,6 +14,8 @@ import pytest
 from mqd.feeds.samples import write_samples
 from mqd.ground.canonical import digest, encode
 from mqd.publish.evidence import certain_records, read_records, record_from_text
+from mqd.rules.changes import Changes
+from mqd.rules.validate import load_rules
 
 ROOT = Path(__file__).resolve().parents[2]
 BARS = ROOT.parent / "shared/data/bars"
@@ -21,6 +23,7 @@ SPRING = BARS / "spy_2024-03-26_2024-06-28.parquet"
 JANUARY = BARS / "spy_2025-01-02_2025-01-31.parquet"
 NEEDS_BARS = pytest.mark.skipif(not SPRING.is_file(), reason="the real bars are not here")
 RULES = str(ROOT / "rules")
+ALONE = load_rules(Path(RULES), Changes("vwap_micro_mean_reversion"))
 
 
 def mqd(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -30,8 +33,10 @@ def mqd(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
-def evidence(cwd: Path, bars: Path, *more: str, name: str = "some-days") -> tuple[int, str]:
-    done = mqd("evidence", "TH-001", "--bars", str(bars), "--name", name,
+def evidence(
+    cwd: Path, bars: Path, *more: str, name: str = "some-days", thesis: str = "TH-001"
+) -> tuple[int, str]:
+    done = mqd("evidence", thesis, "--bars", str(bars), "--name", name,
                "--rules", RULES, "--out", "evidence", *more, cwd=cwd)  # fmt: skip
     return done.returncode, done.stdout + done.stderr
 
@@ -78,7 +83,9 @@ def test_a_record_says_what_was_run_and_how_to_repeat_it(tmp_path: Path) -> None
     assert (record.files, record.symbol, record.fill) == (1, "SPY", "close")
     assert str(tmp_path) not in record.to_text()
     first = record.to_text()
-    assert record.rules_digest == record.run_digest
+    assert record.overrides == ()
+    assert record.rules_digest == load_rules(Path(RULES)).digest
+    assert record.run_digest == ALONE.digest  # what ran is the one strategy that was recorded
     # the command alone, beside the file, gives the same bytes
     again = shlex.split(record.command)
     assert again[0] == "mqd"
@@ -87,13 +94,21 @@ def test_a_record_says_what_was_run_and_how_to_repeat_it(tmp_path: Path) -> None
     assert (tmp_path / "again" / record.file_name).read_text(encoding="utf-8") == first
 
 
+def test_a_draft_gets_evidence_before_it_trades(tmp_path: Path) -> None:
+    code, said = evidence(tmp_path, moved(tmp_path), thesis="TH-002")  # of the one that is there
+    assert code == 0, said
+    (record,) = certain_records(tmp_path / "evidence")
+    assert (record.thesis, record.strategy) == ("TH-002", "momentum_following")
+
+
 def test_another_value_is_part_of_the_record(tmp_path: Path) -> None:
     code, said = evidence(tmp_path, moved(tmp_path), "--set", "stop_loss_pct=0.004",
                           "--slippage-bps", "1.5", "--fill", "next-open")  # fmt: skip
     assert code == 0, said
     (record,) = certain_records(tmp_path / "evidence")
     assert record.overrides == (("stop_loss_pct", "0.004"),)
-    assert record.rules_digest != record.run_digest
+    assert record.rules_digest == load_rules(Path(RULES)).digest
+    assert record.run_digest != ALONE.digest
     assert "--set stop_loss_pct=0.004" in record.command
     assert "--fill next-open --slippage-bps 1.5" in record.command
 
@@ -149,7 +164,7 @@ def test_the_same_days_do_not_count_twice(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["evidence", "TH-002", "--name", "x"], "no thesis `TH-002`"),
+        (["evidence", "TH-009", "--name", "x"], "no thesis `TH-009`"),
         (["evidence", "TH-001", "--name", "../x"], "--name ../x: expected small letters"),
         (["evidence", "TH-001", "--name", "x", "--strategy", "none"], "does not trade on TH-001"),
         (["evidence", "TH-001", "--name", "x", "--set", "stop_loss_pct=9"], "outside its declared"),

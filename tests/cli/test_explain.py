@@ -18,6 +18,7 @@ import mqd.feeds
 import mqd.rules
 from mqd.app.codes import BROKER_CODES, FEED_CODES, every_meaning, problem_codes
 from mqd.ground.units import UNITS
+from mqd.publish.uses import conditions
 from mqd.publish.wording import DISPOSITIONS
 from mqd.rules.validate import load_rules
 from mqd.rules.words.facts import ENTRY_QTY, FACTS, PROFILES
@@ -46,11 +47,10 @@ def modules(package) -> list:
 def test_every_condition_exit_check_state_and_row_is_explained(meanings) -> None:
     known = {item.code for item in meanings}
     book = load_rules(ROOT / "rules")
-    for strategy in book.strategies:
-        assert {rule.code for rule in (*strategy.no_trade, *strategy.exits)} <= known
-    for rules in (book.sets_aside, book.blocks_entries, book.entry_checks, book.exit_checks):
-        assert {rule.code for rule in rules.conditions} <= known
-    for machine in (book.order_machine, book.desk_machine):
+    places = {item.declared for item in meanings}
+    for rule in conditions(book):
+        assert f"{rule.place.file}:{rule.place.line}" in places, rule.code
+    for machine in book.machines:
         assert {state.name for state in machine.states} <= known
         assert {row.id for row in machine.rows} <= known
         assert set(machine.events) <= known

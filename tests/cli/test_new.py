@@ -47,7 +47,7 @@ def _mqd(cwd: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 def test_it_validates_at_once(rules: Path) -> None:
     made = write_strategy(rules, "opening_dip", "QQQ", SINCE)
-    assert made == ("TH-002", rules / "strategies/opening_dip.yaml", rules / "theses/TH-002.yaml")
+    assert made == ("TH-003", rules / "strategies/opening_dip.yaml", rules / "theses/TH-003.yaml")
     report = validate(rules)
     assert not [problem.to_text() for problem in report.problems]
     assert report.book is not None
@@ -62,17 +62,17 @@ def test_it_would_run_on_paper(rules: Path) -> None:
     made = write_strategy(rules, "opening_dip", "QQQ", SINCE)
     text = made.strategy_file.read_text("utf-8")
     made.strategy_file.write_text(text.replace("status: draft", "status: paper"))
-    assert [item.id for item in load_rules(rules).strategies if item.runs] == [
+    assert {item.id for item in load_rules(rules).strategies if item.runs} == {
         "opening_dip",
         "vwap_micro_mean_reversion",
-    ]
+    }
 
 
 def test_what_was_there_is_untouched(rules: Path) -> None:
     before = _tree(rules)
     write_strategy(rules, "opening_dip", "QQQ", SINCE)
     after = _tree(rules)
-    assert set(after) - set(before) == {"strategies/opening_dip.yaml", "theses/TH-002.yaml"}
+    assert set(after) - set(before) == {"strategies/opening_dip.yaml", "theses/TH-003.yaml"}
     assert {name: after[name] for name in before} == before
 
 
@@ -91,7 +91,7 @@ def test_a_thesis_number_is_never_used_again(rules: Path) -> None:
 
 def test_two_drafts_get_two_theses(rules: Path) -> None:
     made = [write_strategy(rules, name, "SPY", SINCE).thesis for name in ("one", "two")]
-    assert made == ["TH-002", "TH-003"]
+    assert made == ["TH-003", "TH-004"]
     assert not validate(rules).problems
 
 
@@ -162,7 +162,7 @@ def test_a_file_in_the_way_is_kept(rules: Path) -> None:
 def test_the_command_says_what_it_wrote_and_what_is_next(rules: Path) -> None:
     done = _mqd(rules.parent, "new", "strategy", "opening_dip", "--symbol", "QQQ")
     assert done.returncode == 0, done.stderr
-    for word in ("rules/strategies/opening_dip.yaml", "rules/theses/TH-002.yaml", "draft",
+    for word in ("rules/strategies/opening_dip.yaml", "rules/theses/TH-003.yaml", "draft",
                  "mqd validate-rules", "mqd backtest --strategy opening_dip"):  # fmt: skip
         assert word in done.stdout
 

@@ -173,3 +173,97 @@ def test_a_trade_tells_for_how_long_nothing_watched_it(tmp_path: Path) -> None:
     text = mqd("report", "daily", "--db", "desk.db", "--date", "2024-11-25", cwd=tmp_path).stdout
     for piece in ("Unwatched", "10m", "SNAPSHOT_DUE", "Compared with the broker", "clean "):
         assert piece in text
+
+
+def test_attribution_tells_of_every_trade_of_the_run(folder: Path) -> None:
+    summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    done = mqd("report", "attribution", "--db", "desk.db", "--format", "json", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert [trade["pnl"] for trade in found["trades"]] == [
+        trade["pnl"] for trade in summary["trades"]
+    ]
+    for groups in ("by_kind", "by_tag", "by_regime", "by_strategy"):
+        assert sum(Decimal(group["pnl_usd"]) for group in found[groups]) == Decimal(summary["pnl"])
+    for trade in found["trades"]:
+        fees = Decimal(trade["signal_usd"]) - Decimal(trade["slippage_usd"]) - Decimal(trade["pnl"])
+        assert fees == 0
+        assert trade["tag"] == trade["exit_reason"]
+        assert trade["counts_as"] == "trading"
+    losing = [trade for trade in found["trades"] if Decimal(trade["pnl"]) < 0]
+    assert found["realised_of_planned_risk"]["losing"] == len(losing)
+
+
+def test_attribution_is_a_page_and_a_text(folder: Path) -> None:
+    done = mqd("report", "attribution", "--db", "desk.db", "--out", "whose.md", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    page = (folder / "whose.md").read_text(encoding="utf-8")
+    assert "## By kind of result" in page
+    assert "| STOP&#95;LOSS" in page or "STOP_LOSS" in page
+    done = mqd("report", "attribution", "--db", "desk.db", cwd=folder)
+    assert "By regime of the market" in done.stdout
+
+
+TAGS = ("tag", "counts_as", "regime", "failure_regimes")
+
+
+def test_a_day_files_its_trades_as_attribution_does(folder: Path) -> None:
+    done = mqd("report", "attribution", "--db", "desk.db", "--format", "json", cwd=folder)
+    whole = json.loads(done.stdout)
+    days = [daily(folder, "--date", day) for day in DAYS]
+    told = [{name: trade[name] for name in TAGS} for day in days for trade in day["trades"]]
+    assert told == [{name: trade[name] for name in TAGS} for trade in whole["trades"]]
+    assert {trade["tag"] for trade in told} == {"MEAN_REVERSION", "STOP_LOSS", "FORCE_FLAT"}
+    ended = [order for day in days for order in day["entries_ended_short"]]
+    assert ended == whole["entries_ended_short"]
+    text = mqd("report", "daily", "--db", "desk.db", "--date", DAYS[1], cwd=folder).stdout
+    (section,) = (each for each in text.split("\n\n") if each.startswith("Whose result\n"))
+    for piece in ("STOP_LOSS", "trading", told[1]["regime"]):
+        assert piece in section
+
+
+def test_an_entry_that_ended_short_is_told_on_its_day(tmp_path: Path) -> None:
+    (tmp_path / "no.yaml").write_text("reject_every: 1\n", encoding="utf-8")
+    words = ("run", "--db", "desk.db", "--config", "no.yaml", "--sessions", "1")
+    assert mqd(*words, cwd=tmp_path).returncode == 0
+    found = daily(tmp_path, "--date", DAYS[0])
+    assert {order["state"] for order in found["entries_ended_short"]} == {"REJECTED"}
+    text = mqd("report", "daily", "--db", "desk.db", cwd=tmp_path).stdout
+    assert "Entries that ended short of their shares" in text
+    assert "Whose result" not in text
+
+
+def test_idle_counts_what_the_day_counts(folder: Path) -> None:
+    done = mqd("report", "idle", "--db", "desk.db", "--format", "json", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    sessions = json.loads(done.stdout)["sessions"]
+    assert [session["date"] for session in sessions] == list(DAYS)
+    for session in sessions:
+        (day,) = daily(folder, "--date", session["date"])["why_not_trading"]
+        assert session["bars"] == day["bars"]
+        assert session["in_window"] == day["in_window"]
+        times = {code: item["bars"] for code, item in session["no_trade"].items()}
+        assert times == day["no_trade"]
+        always = {item["code"] for item in day["always_in_window"]}
+        shares = session["no_trade"].items()
+        assert always == {code for code, item in shares if item["share_in_window"] == 1}
+
+
+def test_idle_waits_for_the_close_of_a_session(tmp_path: Path) -> None:
+    whole, half = tmp_path / "whole.csv", tmp_path / "half.csv"
+    write_samples(whole)
+    half.write_text("\n".join(whole.read_text(encoding="utf-8").splitlines()[:100]) + "\n")
+    done = mqd("run", "--db", "desk.db", "--bars", "half.csv", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    done = mqd("report", "idle", "--db", "desk.db", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("mqd: no session of the journal ")
+    assert done.stderr.endswith(" has closed; none is told\n")
+
+
+def test_idle_of_a_day_that_is_not_there_is_refused(folder: Path) -> None:
+    done = mqd("report", "idle", "--db", "desk.db", "--session", "2020-01-02", cwd=folder)
+    assert done.returncode != 0
+    assert "holds nothing of that day" in done.stderr
+    done = mqd("report", "idle", "--db", "desk.db", "--session", DAYS[0], cwd=folder)
+    assert f"{DAYS[0]}, vwap_micro_mean_reversion" in done.stdout

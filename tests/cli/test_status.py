@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from mqd.app.backtest import run_backtest
 from mqd.app.status import desk_status
 from mqd.brokers.simulated import SimulationSettings
+from mqd.cli.sections import print_sections
+from mqd.cli.status_rules import distance_sections, protections_section
 from mqd.feeds.samples import write_samples
 from mqd.ground.errors import SettingsError
 from mqd.model.event import OrderOutcomeLost, RequestAnswered
+from mqd.rules.book import RuleBook
 from mqd.rules.changes import Changes
 from mqd.rules.validate import load_rules
 from mqd.runtime.desk import Desk
@@ -60,6 +66,11 @@ def cut(tmp_path: Path) -> Callable[..., dict[str, Any]]:
     return status
 
 
+def protection(found: dict[str, Any], name: str) -> dict[str, Any]:
+    (item,) = [each for each in found["protections"] if each["protection"] == name]
+    return item
+
+
 def test_a_desk_at_rest(folder: Path) -> None:
     done = mqd("status", "--db", "desk.db", "--format", "json", cwd=folder)
     assert done.returncode == 0, done.stderr
@@ -71,9 +82,9 @@ def test_a_desk_at_rest(folder: Path) -> None:
     assert found["last_bar"]["at"] == "2024-12-02T21:00:00Z"
     assert found["data_defects"] == {"GAP": 2, "DUPLICATE_ROW": 1}
     assert found["strategies"][0]["entries_today"] == 1
-    assert [item["protection"] for item in found["protections"]] == [
-        "daily_loss_limit", "time_window",
-    ]  # fmt: skip
+    declared = [each.id for each in load_rules(ROOT / "rules").protections]
+    assert [item["protection"] for item in found["protections"]] == declared
+    assert {"daily_loss_limit", "time_window"} <= set(declared)
 
 
 def test_the_text_names_both_times_and_where_the_record_is(folder: Path) -> None:
@@ -81,7 +92,7 @@ def test_the_text_names_both_times_and_where_the_record_is(folder: Path) -> None
     assert done.returncode == 0, done.stderr
     assert "2024-12-02 16:00 ET (21:00Z)" in done.stdout
     assert "desk.db" in done.stdout
-    assert "time_window       blocking entries now" in done.stdout
+    assert re.search(r"^  time_window +blocking entries now  ", done.stdout, re.MULTILINE)
     assert "\x1b" not in done.stdout
 
 
@@ -97,9 +108,9 @@ def test_a_held_position_with_its_unrealised_result(cut) -> None:
 
 def test_a_tripped_protection_and_an_armed_one(cut) -> None:
     found = cut("2024-11-26T16:00:00Z", daily_loss_limit_usd="1")
-    tripped = found["protections"][0]
+    tripped = protection(found, "daily_loss_limit")
     assert (tripped["state"], tripped["until"]) == ("tripped", "2024-11-26T21:00:00Z")
-    armed = cut("2024-11-26T16:00:00Z")["protections"][0]
+    armed = protection(cut("2024-11-26T16:00:00Z"), "daily_loss_limit")
     assert (armed["state"], armed["until"], armed["to_go"]) == ("armed", None, "8.49 USD")
 
 
@@ -179,3 +190,30 @@ def test_a_position_says_for_how_long_nothing_looked_at_its_exits(
     text = mqd("status", "--db", "desk.db", cwd=tmp_path).stdout
     assert "10m" in text
     assert ", clean, 0 differences" in text
+
+
+def test_with_two_strategies_every_distance_says_whose_it_is(
+    edited: Callable[..., RuleBook], tmp_path: Path
+) -> None:
+    """And on a terminal of 80 columns it is a table still."""
+    both = {"strategies/momentum_following.yaml": {"status: draft": "status: paper"}}
+    bars, journal = tmp_path / "bars.csv", MemoryJournal()
+    write_samples(bars)
+    run_backtest(edited(both, protections=None), [bars], SimulationSettings(), journal=journal)
+    found = desk_status(journal, "memory")
+    sections = {each.title: each for each in distance_sections(found)}
+    for name in ("vwap_micro_mean_reversion", "momentum_following"):
+        rules = {row[0] for row in sections[f"Distance to fire: {name}"].rows}
+        assert {"consecutive_losses", "low_profit", "MAX_TRADES_REACHED"} <= rules
+    for each in sections.values():
+        assert len({row[:2] for row in each.rows}) == len(each.rows)
+    told = {row[0] for row in protections_section(found).rows}
+    assert {"daily_loss_limit", "low_profit/\nmomentum_following"} <= told
+    console = Console(width=80, file=StringIO(), highlight=False)
+    with console.capture() as captured:
+        print_sections(console, "", [*sections.values(), protections_section(found)])
+    lines = captured.get().splitlines()
+    assert max(map(len, lines)) <= 80
+    heads = [line.split() for line in lines]
+    assert heads.count(["Rule", "Looks", "at", "Now", "Acts", "at", "Distance"]) == len(sections)
+    assert ["Protection", "State", "To", "go", "Watches"] in heads

@@ -49,6 +49,22 @@ def test_an_exit_names_the_rule_that_left(mqd: Mqd, sample_journal: Path) -> Non
     assert reasons == ["MEAN_REVERSION", "STOP_LOSS", "FORCE_FLAT", "MEAN_REVERSION"]
 
 
+def test_a_finished_trade_has_its_tags_and_nothing_else_has(mqd: Mqd, sample_journal: Path) -> None:
+    lines = lines_of(mqd, sample_journal)
+    done = mqd("report", "attribution", "--db", sample_journal, "--format", "json")
+    trades = json.loads(done.stdout)["trades"]
+    names = ("tag", "regime", "failure_regimes")
+    told = [tuple(line[name] for name in names) for line in lines if line["event_type"] == "EXIT"]
+    assert told == [
+        (trade["tag"], trade["regime"], "|".join(trade["failure_regimes"])) for trade in trades
+    ]
+    assert all(regime for _, regime, _ in told)
+    others = [line for line in lines if line["event_type"] != "EXIT"]
+    assert {line[name] for line in others for name in names} == {""}
+    last = mqd("report", "journal", "--db", sample_journal).stdout.splitlines()[-1]
+    assert f": MEAN_REVERSION (regime {told[-1][1]}" in last
+
+
 def test_a_rejection_carries_the_brokers_words(mqd: Mqd, tmp_path: Path) -> None:
     (tmp_path / "no.yaml").write_text("reject_every: 1\n", encoding="utf-8")
     path = tmp_path / "desk.db"

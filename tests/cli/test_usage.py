@@ -24,6 +24,7 @@ FILLED = {
     "strategy": "vwap_micro_mean_reversion", "by": "ada", "reason": "odd",
     "copy": "ok.csv", "out": "copy.out", "database": "desk.db",
     "symbol": "SPY", "first": "2024-10-07", "last": "2024-10-08",
+    "protection": "low_profit", "model": "some-model-1", "prompt": "ok.csv",
 }  # fmt: skip
 HEADER = "symbol,ts,open,high,low,close,volume\n"
 FILES = {
@@ -295,7 +296,7 @@ COULD_NOT_RUN: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
     (("validate-rules", "nowhere"), ("nowhere",)),
     (("validate-rules", "folder"), ("folder",)),
     (("new", "strategy", "Bad Name"), ("there is no folder rules",)),
-    ((*EVIDENCE[:1], "TH-002", *EVIDENCE[2:]), ("`TH-002`", "did you mean `TH-001`?")),
+    ((*EVIDENCE[:1], "TH-003", *EVIDENCE[2:]), ("`TH-003`", "did you mean `TH-002`?")),
     ((*EVIDENCE[:-1], "A B"), ("--name A B: expected",)),
     ((*EVIDENCE, "--strategy", "nowhere"), ("--strategy nowhere: ",)),
 ]  # fmt: skip

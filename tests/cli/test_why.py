@@ -219,7 +219,8 @@ def test_an_unknown_value_makes_the_answer_unknown(book: CompiledBook) -> None:
 
 
 def test_a_refused_entry_names_what_refused_it(book: CompiledBook) -> None:
-    found = explained(book, {}, outcome=REFUSED, protections=0b10, checks=0b1, data=0b1)
+    window = [each.id for each in book.rules.protections].index("time_window")
+    found = explained(book, {}, outcome=REFUSED, protections=1 << window, checks=0b1, data=0b1)
     assert found.blocked_by == ("SESSION_INCOMPLETE", "time_window", "DESK_NOT_ACTIVE")
     assert found.headline.startswith("the entry was wanted and refused by SESSION_INCOMPLETE")
 
@@ -236,7 +237,8 @@ def test_a_check_that_nobody_asked_is_told_where_it_would_have_refused(book: Com
     states = [item.name for item in book.rules.desk_machine.states]
     quiet = {
         "vwap": 600.0, "clock.time": 37_860, "session.bars": 61, "session.time_to_close": 19_740,
-        "strategy.enabled": True, "today.entries": 0, "session.is_complete": True,
+        "strategy.enabled": True, "strategy.thesis": 0, "today.entries": 0,
+        "session.is_complete": True,
         "desk.profile": 0, "desk.pnl": -3.2, "desk.state": states.index("HALTED"),
         "symbol.working_orders": 0, "symbol.position_qty": 0.0, "desk.open_positions": 0,
         "desk.orders_today": 0, "symbol.working_exits": 0, "desk.is_in_step": True,

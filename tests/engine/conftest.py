@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from mqd.model.event import (
     OrderAcknowledged,
     OrderCancelled,
     OrderFilled,
+    SeriesValueTold,
     SessionClosed,
     SessionOpened,
     SnapshotTaken,
@@ -33,8 +35,11 @@ from mqd.rules.compile.book import compile_book
 from mqd.rules.validate import load_rules
 
 ROOT = Path(__file__).resolve().parents[2]
+OF_THE_MOMENT = ("daily_loss_limit", "time_window")
+FIVE = {"max_trades_per_day": "5"}
 STRATEGY = "vwap_micro_mean_reversion"
 OPEN_NS = 1_728_307_800_000_000_000  # 2024-10-07 09:30 in New York
+MONDAY = date(2024, 10, 7)
 DAY_NS = 1_440 * NS_PER_MINUTE
 MINUTES = 390
 TEN = 30  # minutes after the open; the bar with this number ends at 10:01
@@ -109,9 +114,8 @@ class Bench:
     def open(self, day: int = 0, minutes: int = MINUTES) -> Outcome:
         self.day = day
         close_ns = self.open_ns + minutes * NS_PER_MINUTE
-        return self.take(
-            SessionOpened(self.open_ns, f"2024-10-{7 + day:02}", self.open_ns, close_ns, 34_200)
-        )
+        session_date = (MONDAY + timedelta(days=day)).isoformat()
+        return self.take(SessionOpened(self.open_ns, session_date, self.open_ns, close_ns, 34_200))
 
     def close(self) -> Outcome:
         session = self.state.session
@@ -137,6 +141,14 @@ class Bench:
             self.open(self.day)
         for minute in range(TEN):
             self.bar(minute, close, symbol)
+
+    def calm(self, vix: str = "15") -> None:
+        """The five values of the VIX that real money wants to know, each of them this one."""
+        for day in range(1, 6):
+            now_ns = self.state.now_ns
+            self.take(
+                SeriesValueTold(now_ns, "vix", f"2024-09-{day:02}", Decimal(vix), "2024-12-31")
+            )
 
     def entry(self) -> str:
         """The id of an entry order just sent at 10:01 for 5.025 shares at 99.50."""
@@ -207,7 +219,8 @@ class Bench:
 
 @pytest.fixture(scope="session")
 def shipped() -> RuleBook:
-    return load_rules(ROOT / "rules")
+    """The shipped rules with the protections that remember nothing; the others have their tests."""
+    return load_rules(ROOT / "rules", Changes(protections=OF_THE_MOMENT))
 
 
 @pytest.fixture(scope="session")
@@ -218,7 +231,7 @@ def unprotected() -> RuleBook:
 @pytest.fixture(scope="session")
 def often() -> Callable[[], Bench]:
     """Makes benches whose strategy may trade five times a day."""
-    book = load_rules(ROOT / "rules", Changes(values={"max_trades_per_day": "5"}))
+    book = load_rules(ROOT / "rules", Changes(values=FIVE, protections=OF_THE_MOMENT))
     return lambda: Bench(book)
 
 

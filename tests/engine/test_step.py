@@ -17,7 +17,7 @@ from mqd.ground.times import NS_PER_MINUTE, NS_PER_S
 from mqd.model.command import CancelOrder, SubmitOrder
 from mqd.model.decision import BarSetAside, OperatorHeard, ProtectionTripped, outcome_record
 from mqd.model.event import ClockTicked, FeedDefectFound, OperatorActed, SessionOpened
-from mqd.rules.check.sets import REST_OF_SESSION
+from mqd.rules.words.blocking import REST_OF_SESSION
 
 ROOT = Path(__file__).resolve().parents[2]
 STRATEGY_FILE = "strategies/vwap_micro_mean_reversion.yaml"
@@ -59,9 +59,9 @@ def test_every_regular_bar_leaves_one_record_per_strategy(edited, make_bench):
     bench.open()
     for minute in range(40):
         outcome = bench.bar(minute, 100 - minute / 100)
-        assert [each.strategy for each in outcome.decisions] == sorted(
-            ["twin", "vwap_micro_mean_reversion"]
-        )
+        assert [each.strategy for each in outcome.decisions] == [
+            "vwap_micro_mean_reversion", "twin",
+        ]  # fmt: skip
         assert {each.at_ns for each in outcome.decisions} == {bench.end_of(minute)}
         assert {each.rules_digest for each in outcome.decisions} == {bench.engine.book.digest}
 
@@ -512,6 +512,7 @@ def test_the_status_of_a_strategy_says_where_it_trades(edited, make_bench, statu
         edits = {
             STRATEGY_FILE: {"status: paper": "status: live"},
             "theses/TH-001.yaml": {"status: PENDING": "status: ACTIVE"},
+            "strategies/watch.yaml": {"vix.lowest is unknown": "record.sessions < 0"},
         }
     else:
         edits = {}
@@ -534,6 +535,7 @@ def lose(bench, price):
 @pytest.mark.parametrize(
     ("price", "trips"), [("97.5101", False), ("97.50995024875621890547263682", True)]
 )
+@pytest.mark.case(109)
 def test_case_109_the_daily_loss_limit_to_the_cent(bench, price, trips):
     """-9.9995 USD and -10 USD: the protection and the strategy's own condition read one limit."""
     lose(bench, price)
@@ -655,6 +657,7 @@ def test_the_window_protects_where_a_strategy_forgot_it(edited, make_bench):
 
 
 @pytest.mark.rule("daily_loss_limit", "time_window")
+@pytest.mark.case(119)
 def test_case_119_no_protection_blocks_an_exit(bench):
     """Decision 8: outside the window and with every lock tripped, the stop still goes out."""
     bench.holding()
@@ -663,6 +666,7 @@ def test_case_119_no_protection_blocks_an_exit(bench):
     assert bench.decision().outcome == "EXIT"
 
 
+@pytest.mark.case(124)
 def test_case_124_a_lock_outlives_a_change_of_the_rules(edited, make_bench, shipped):
     bench = make_bench(edited(values=FIVE_TRADES))
     bench.holding()

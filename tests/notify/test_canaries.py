@@ -84,6 +84,7 @@ def _no_canary_under(folder: Path) -> int:
     return len(files)
 
 
+@pytest.mark.case(153)
 def test_a_whole_run_with_a_halt_says_no_secret(mqd, desk, place_that):
     place, refusing = place_that(200), place_that(500)
     (desk / "stop").write_text("somebody is worried\n", encoding="utf-8")
@@ -103,6 +104,7 @@ def test_a_whole_run_with_a_halt_says_no_secret(mqd, desk, place_that):
     assert _no_canary_under(desk) > 5
 
 
+@pytest.mark.case(153)
 def test_an_incident_says_no_secret(desk, place_that, monkeypatch):
     """What the shipped samples do not do to a desk is done here, on its own journal."""
     monkeypatch.chdir(desk)

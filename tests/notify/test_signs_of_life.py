@@ -99,6 +99,7 @@ def _heard(line: socket.socket) -> list[str]:
 
 
 @pytest.mark.parametrize("is_abstract", [False, True])
+@pytest.mark.case(152)
 def test_systemd_hears_ready_then_life_then_the_end(is_abstract, tmp_path, clock, listener):
     name = f"mqd-{os.getpid()}-{tmp_path.name}" if is_abstract else str(tmp_path / "socket")
     try:

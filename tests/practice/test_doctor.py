@@ -51,8 +51,10 @@ def test_an_exchange_on_which_all_is_well(practice, doctor, tmp_path) -> None:
     code, found = doctor(exchange.server)
     assert code == 0
     names = {"rules", "disk", "account", "cash", "clock", "calendar", "asset SPY", "shapes"}
-    assert set(found) == names
-    assert {check["verdict"] for check in found.values()} == {"ok"}
+    assert set(found) == names | {"theses"}
+    assert {found[name]["verdict"] for name in names} == {"ok"}
+    assert found["theses"]["verdict"] == "warning"  # its claim waits for evidence
+    assert found["theses"]["said"].startswith("thesis TH-001 is PENDING: ")
     assert found["shapes"]["said"] == "read: 1 orders, 1 positions, 1 executions"
     assert not list(tmp_path.iterdir()), "it makes nothing"
 
@@ -78,7 +80,7 @@ def test_one_thing_that_is_wrong_hides_no_other_answer(practice, doctor, fault, 
     assert code == 1
     assert failed(found) == {name}
     assert said in found[name]["said"]
-    assert len(found) == 8
+    assert len(found) == 9
 
 
 @pytest.mark.parametrize("kind", ["http_500", "unauthorized"])

@@ -5,7 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 from pathlib import Path
 
-from mqd.app.backtest import END_OF_DATA, run_backtest
+from mqd.app.backtest import run_backtest
+from mqd.app.end_of_data import END_OF_DATA
 from mqd.brokers.simulated import SimulationSettings
 from mqd.feeds.calendar import ExchangeCalendar
 from mqd.feeds.recorded import RecordedFeed

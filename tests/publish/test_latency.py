@@ -49,7 +49,8 @@ DAY_NS = 1_440 * NS_PER_MINUTE
 HOUR_NS = 60 * NS_PER_MINUTE
 MS = 1_000_000
 LATE_NS = 300 * MS  # how long after its end a bar comes
-DIP, BACK, FLAT = 99.5, 100.4, 100.0
+DIP, FLAT = 99.6, 100.0  # so near that no protection takes it for a wild market
+REST = 5  # minutes after a trade in which its symbol cools down
 FIRST = 30  # minutes after the open, in which an entry may be made
 
 
@@ -186,15 +187,16 @@ def round_trips(desk: HandDesk, count: int) -> None:
     """Orders one after the other: the n-th is acknowledged after n x 10 ms, filled 5 ms later."""
     desk.open()
     desk.warm()
-    minute, number = FIRST, 0
-    while number < count:
-        order_id = desk.bar(minute, DIP if number % 2 == 0 else BACK)
-        minute += 1
-        if order_id is not None:
-            number += 1
-            desk.acked(order_id, number * 10 * MS)
-            desk.filled(order_id, 5 * MS)
-        assert minute < 120, f"only {number} orders came"
+    minute = FIRST
+    for number in range(1, count + 1):
+        is_entry = number % 2 == 1
+        order_id = desk.bar(minute, DIP if is_entry else FLAT)
+        assert order_id is not None, f"only {number - 1} orders came"
+        desk.acked(order_id, number * 10 * MS)
+        desk.filled(order_id, 5 * MS)
+        for later in range(1, 1 + (0 if is_entry else REST)):
+            desk.bar(minute + later)
+        minute += 1 if is_entry else 1 + REST
 
 
 # -- percentiles ----------------------------------------------------------------------------------

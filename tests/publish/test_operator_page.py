@@ -12,7 +12,7 @@ from mqd.brokers.alpaca.stream import STREAM as TRADE_UPDATES
 from mqd.cli.commands import application
 from mqd.cli.describe import described
 from mqd.feeds.alpaca_bars.feed import STREAM as BARS
-from mqd.ground.errors import Incident, InvariantError, MqdError, Refused
+from mqd.ground.errors import Incident, InvariantError, MqdError, Refused, StrategyFailed
 from mqd.model.event import BrokerLockedOut, SnapshotFailed, StreamLost
 from mqd.rules.validate import load_rules
 from mqd.runtime.loop import NEWS
@@ -47,7 +47,7 @@ def pages() -> list[str]:
 @pytest.mark.parametrize(
     "name",
     [
-        *sorted({kind.__name__ for base in (Incident, InvariantError, Refused)
+        *sorted({kind.__name__ for base in (Incident, InvariantError, Refused, StrategyFailed)
                  for kind in kinds(base)}),
         BrokerLockedOut.__name__, SnapshotFailed.__name__,
         *(f"{StreamLost.__name__}` `{stream}" for stream in (TRADE_UPDATES, BARS, NEWS)),

@@ -74,7 +74,7 @@ def test_every_machine_row_says_where_it_starts_where_it_leads_and_why(book, pag
 def test_every_pair_of_state_and_event_has_its_cell(book, pages) -> None:
     for machine in _machines(book):
         for state in machine.states:
-            start = f"| [`{state.name}`](#"
+            start = f"| [`{state.name}`](#{markdown.slug('state', machine.id, state.name)})"
             cells = _row_of(pages[INVARIANTS], start).split(" | ")[1:]
             for event, cell in zip(machine.events, cells, strict=True):
                 row = machine.table[state.name, event]
@@ -314,8 +314,9 @@ def test_changing_a_limit_changes_it_wherever_it_is_read(pages, edited: Edited) 
     lines = _changed_lines(
         pages[INVARIANTS], render_pages(changed, read_sources(changed))[INVARIANTS]
     )
-    assert len(lines) == 4  # the limit, the protection and the condition that read it, the digest
-    assert sum("12 USD (`" in line for line in lines) == 2
+    # The limit, the two protections and the two strategies' conditions that read it, the digest.
+    assert len(lines) == 6
+    assert sum("12 USD (`" in line for line in lines) == 4
 
 
 _NEW_STATE = """\

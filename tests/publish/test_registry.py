@@ -45,25 +45,25 @@ def page(book: RuleBook, *records: EvidenceRecord) -> str:
     [(100, 45, HOLDS), (100, 44, CONTRADICTED), (99, 44, THIN), (99, 99, THIN), (0, 0, THIN)],
 )
 def test_the_criterion_of_the_rules_decides(book, trades, wins, verdict) -> None:
-    (entry,) = registry(book, [record(book, trades=trades, wins=wins)])
+    entry, *_ = registry(book, [record(book, trades=trades, wins=wins)])
     assert entry.verdict == verdict
     assert verdict in {HOLDS, THIN, CONTRADICTED}
 
 
 def test_a_changed_criterion_changes_the_verdict(book, edited) -> None:
-    sterner = edited("theses/TH-001.yaml", ("win_rate_below: 0.45", "win_rate_below: 0.5"))
-    (entry,) = registry(sterner, [record(sterner)])
+    sterner = edited("theses/TH-001.yaml", ("win_rate < 0.45", "win_rate < 0.5"))
+    entry, *_ = registry(sterner, [record(sterner)])
     assert entry.verdict == CONTRADICTED
     longer = edited("theses/TH-001.yaml", ("over_trades: 100", "over_trades: 101"))
     assert "101 trades" in page(longer, record(longer)) or "takes 101" in page(
         longer, record(longer)
     )
-    (entry,) = registry(longer, [record(longer)])
+    entry, *_ = registry(longer, [record(longer)])
     assert entry.verdict == THIN
 
 
 def test_without_records_it_says_so(book) -> None:
-    (entry,) = registry(book, [])
+    entry, *_ = registry(book, [])
     assert entry.verdict == NO_EVIDENCE
     assert "None yet" in page(book)
 
@@ -73,7 +73,7 @@ def test_totals_are_over_all_records(book) -> None:
         record(book, trades=60, wins=30, pnl_usd=Decimal("-2.25")),
         record(book, data_set="more", trades=40, wins=10, pnl_usd=Decimal(1)),
     )
-    (entry,) = registry(book, two)
+    entry, *_ = registry(book, two)
     assert (entry.trades, entry.wins, entry.pnl_usd) == (100, 40, Decimal("-1.25"))
     said = page(book, *two)
     assert "100 trades on 2 data sets (122 sessions): 40 won (40.0 %)" in said
@@ -82,7 +82,7 @@ def test_totals_are_over_all_records(book) -> None:
 
 
 def test_the_status_stays_what_the_file_says(book) -> None:
-    (entry,) = registry(book, [record(book, wins=0)])
+    entry, *_ = registry(book, [record(book, wins=0)])
     assert entry.thesis.status == "PENDING"
     assert "| `PENDING` |" in page(book, record(book, wins=0))
 
@@ -107,7 +107,7 @@ def test_earlier_rules_are_marked(book) -> None:
 
 def test_other_values_are_shown_and_not_counted(book) -> None:
     tried = record(book, data_set="tried", overrides=(("stop_loss_pct", "0.004"),), wins=100)
-    (entry,) = registry(book, [record(book), tried])
+    entry, *_ = registry(book, [record(book), tried])
     assert (entry.trades, entry.wins) == (100, 45)
     assert "not counted: stop_loss_pct 0.004" in page(book, record(book), tried)
 

@@ -129,10 +129,10 @@ def test_every_page_can_be_reached_from_the_start(site, parsed) -> None:
     assert pages <= {path.resolve() for path in seen}
 
 
-def test_a_browser_draws_every_diagram(site, browser) -> None:
+def test_a_browser_draws_every_diagram(book, site, browser) -> None:
     found = _look(browser, site, "EXECUTION_INVARIANTS.html")
     pictures = dict(re.findall(r'\["(diagrams/\w+\.svg)",(\d+)\]', found))
-    assert set(pictures) == {"diagrams/breaker.svg", "diagrams/desk.svg", "diagrams/order.svg"}
+    assert set(pictures) == {f"diagrams/{machine.id}.svg" for machine in book.machines}
     assert all(int(width) > 100 for width in pictures.values())
 
 
@@ -141,8 +141,9 @@ def test_a_browser_draws_every_diagram(site, browser) -> None:
     [
         "EXECUTION_INVARIANTS.html", "assumptions.html", "cases.html", "command-line.html",
         "deviations.html", "glossary.html", "index.html", "limits.html", "no-trade.html",
-        "proofs.html", "tests.html",
+        "proofs.html", "tests.html", "trades.html", "THESIS_REGISTRY.html", "operator.html",
         "rules/orders/checks.yaml.html", "strategies/vwap_micro_mean_reversion.html",
+        "strategies/momentum_following.html",
     ],
 )  # fmt: skip
 def test_a_phone_shows_the_page_without_scrolling_sideways(site, browser, page) -> None:

@@ -19,7 +19,7 @@ def test_the_travelling_rule_is_the_shipped_one():
     file = ROOT / "rules" / "strategies" / "vwap_micro_mean_reversion.yaml"
     assert yaml in file.read_text(encoding="utf-8")
     book = load_rules(ROOT / "rules")
-    (strategy,) = book.strategies
+    strategy = book.strategies[0]
     (rule,) = [rule for rule in strategy.no_trade if rule.code == CODE]
     sentence = English(strategy.params, book.limits).sentence(rule.when)
     without_number, numbers = re.subn(r"[0-9.]+ %", "...", sentence)

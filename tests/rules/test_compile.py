@@ -54,7 +54,7 @@ VARIANTS: dict[str, dict[str, str]] = {
         ABOVE: "max(bar.close, vwap, bar.open) - min(bar.low, vwap) > abs(bar.high - vwap) * "
         "(1 + entry_deviation_pct)",
         STOP: "floor(bar.close / 2) == round(bar.open / 2) or abs(floor(-vwap)) > round(vwap)",
-        "today.entries >= max_trades_per_day": "max(today.entries, 1) > min(max_trades_per_day, 3)",
+        "today.entries >= max_trades_per_day": "today.entries > min(max_trades_per_day, 3)",
         QTY: f"round({QTY}) + abs(floor(position.qty) - 1)",
     },
     "division": {
@@ -280,12 +280,16 @@ Facts: dict[str, Any] = {
         "state_code profile_code open_positions orders_today breaker_code queued_orders is_in_step "
         "is_restricted",
     ),
-    "strategy": namedtuple("strategy", "enabled working_exits"),  # noqa: PYI024  # as above
+    "strategy": namedtuple(  # noqa: PYI024  # as above
+        "strategy", "enabled working_exits thesis_code"
+    ),
     "order": namedtuple(  # noqa: PYI024  # as above
         "order",
         "qty price stop_loss since_same_s is_form_taken is_fractional is_in_lots symbol_is_told "
         "symbol_is_tradable symbol_is_fractionable opposite_orders messages buying_power_usd "
-        "equity_usd account_age_s",
+        "equity_usd account_age_s opposite_signals portfolio_equity_usd portfolio_exposure_usd "
+        "portfolio_largest_usd portfolio_invested_usd portfolio_reserve_usd capital_usd "
+        "capital_used_usd has_protection_error has_older_lock pauses_in_regime",
     ),
 }
 
@@ -315,9 +319,14 @@ def test_a_set_of_checks_means_the_same_to_numba(folder, name: str) -> None:
         opposite, messages = int(chance.integers(2)), int(chance.choice([0, 19, 20]))
         money = (float(chance.choice([math.nan, 0.0, 1_000.0, 1e300])) for _ in range(2))
         age = float(chance.choice([0.0, 600.0, 601.0, math.inf]))
-        told = (*yes_or_no, opposite, messages, *money, age)
-        order = Facts["order"](qty, price, stop, since_same, *told)
-        strategy = Facts["strategy"](bool(chance.integers(2)), int(chance.integers(2)))
+        shared = (float(chance.choice([math.nan, 0.0, 500.0, 1_000.0])) for _ in range(7))
+        signals = int(chance.integers(2))
+        told = (*yes_or_no, opposite, messages, *money, age, signals, *shared)
+        protected = (bool(chance.integers(2)) for _ in range(2))
+        pauses = (None, False, True)[chance.integers(3)]
+        order = Facts["order"](qty, price, stop, since_same, *told, *protected, pauses)
+        counts = (int(chance.integers(n)) for n in (2, 3))
+        strategy = Facts["strategy"](bool(chance.integers(2)), *counts)
         mask = checks.evaluate(None, symbol, None, desk, strategy, order)
         assert fast(None, symbol, None, desk, strategy, order) == mask, (symbol, desk, order)
         seen |= mask
@@ -549,7 +558,7 @@ def test_the_source_holds_names_and_numbers_of_ours_only(folder) -> None:
         book.entry_checks,
         book.exit_checks,
     )
-    sources = [one.source for one in (*sets, book.protections)]
+    sources = [one.source for one in (*sets, book.protections.possible)]
     sources += [one.source for one in book.strategies]
     sources += [guard.source for guard in book.guards.values()]
     words = {fact.argument for fact in FACTS.values()}

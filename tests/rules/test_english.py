@@ -27,7 +27,8 @@ from mqd.rules.expressions.scope import FACT, MEASURE, PARAM
 from mqd.rules.problems import Place
 from mqd.rules.validate import load_rules
 from mqd.rules.words.facts import ENTRY_QTY, FACTS
-from mqd.rules.words.phrases import ANSWERS, NUMBERS, SINGULAR
+from mqd.rules.words.phrases import ANSWERS, NUMBERS, OF_ROWS, SINGULAR
+from mqd.rules.words.streams import ROW_WORDS
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Place("x.yaml", 1, 1)
@@ -83,6 +84,7 @@ def times(left, right, unit=PRICE):
         (CLOSE, "the close"),
         (VWAP, "the VWAP"),
         (LOSSES, "the losing streak"),
+        (ir.Name("recent_pnl", MEASURE, USD), "the recent P&L"),
         (STOP, "0.3 % (`stop`)"),
         (WINDOW, "10:00-11:30 (`window`)"),
         (ir.Negative(RISK, USD), "minus 1.50 USD (`risk`)"),
@@ -240,6 +242,12 @@ def test_every_fact_has_one_phrase() -> None:
     assert len(phrases) == len(set(phrases))
 
 
+def test_every_word_of_a_row_has_a_phrase() -> None:
+    assert set(OF_ROWS) == {name for words in ROW_WORDS.values() for name in words}
+    assert not set(OF_ROWS) & set(NUMBERS)
+    assert ENGLISH.number(ir.Name("qty", FACT, SHARES)) == "the shares bought"
+
+
 @pytest.mark.parametrize(
     ("value", "unit", "said"),
     [
@@ -306,12 +314,15 @@ GOLDEN = {
     "TOO_MANY_QUEUED":
         "The orders without an answer are more than 10 (`limits.most_queued_orders`).",
     "STRATEGY_NOT_ENABLED": "The strategy is not enabled.",
+    "THESIS_NOT_ACTIVE": "The profile is live, and the strategy's thesis is not ACTIVE.",
     "ORDER_WORKING": "The symbol's working orders are more than 0.",
     "OUTCOME_UNKNOWN": "The symbol's orders of unknown outcome are more than 0.",
     "EXTERNAL_ORDER": "The symbol's external orders are more than 0.",
+    "REGIME_PAUSED": "The strategy pauses in this regime of the market.",
     "SAME_ORDER_AGAIN":
         "The time since the same order was made is known, and is less than 30 seconds "
         "(`limits.same_order_window`).",
+    "OPPOSITE_SIGNALS": "The other strategies' signals for the other side are more than 0.",
     "POSITION_OPEN": "The shares held of the symbol are not 0.",
     "MAX_OPEN_POSITIONS":
         "The desk's open positions are 1 (`limits.max_open_positions`) or more.",
@@ -320,6 +331,27 @@ GOLDEN = {
     "NOTIONAL_ABOVE_LIMIT":
         "The order's shares times the order's price is above 1,000 USD "
         "(`limits.max_order_notional_usd`).",
+    "EXCEEDS_STRATEGY_ALLOCATION":
+        "What the strategy uses of it plus the order's shares times the order's price is above "
+        "the strategy's share of the account.",
+    "PORTFOLIO_EXPOSURE":
+        "What the strategies have in the market plus the order's shares times the order's price "
+        "is at or above the largest exposure.",
+    "RESERVE":
+        "What the account is worth minus what is invested in the account minus the order's "
+        "shares times the order's price is below the reserve.",
+    "raises":
+        "The desk's P&L of the day is above 0 USD, and the strategy's P&L of the day is above "
+        "0 USD.",
+    "returns": "The strategy's P&L of the day is at or below 0 USD.",
+    "TREND_WARMING_UP": "The trend slope or the average range is not known.",
+    "RISE_TOO_SLOW": "The trend slope is below 0.005 % (`min_rise_pct`) of the close.",
+    "BELOW_THE_TOP": "The close is below the highest close.",
+    "BELOW_THE_OPEN": "The close is at or below the session open.",
+    "TOO_NOISY": "The average range is above 0.12 % (`most_noise_pct`) of the close.",
+    "TAKE_PROFIT": "The close is at or above the entry price plus 0.4 % (`take_profit_pct`).",
+    "TREND_OVER":
+        "The trend slope is at or below 0 USD, and the close is below the recent average.",
     "FORM_NOT_TAKEN": "The broker takes no orders of this form.",
     "PRICE_TOO_FAR":
         "The size of (the order's price minus the close before) is above 5 % "
@@ -358,8 +390,8 @@ GOLDEN = {
     "SHARES_NOT_THERE": "The broker holds fewer shares than the desk.",
     "EXIT_WORKING": "The working exits are more than 0.",
     "ENTRY_ASKED_BACK":
-        "The order's role is entry, and the order is not PENDING_CANCEL, and the desk is "
-        "HALTED, FLATTENING or FROZEN.",
+        "The order's role is entry, and the order is not PENDING_CANCEL, and (the desk is "
+        "HALTED, FLATTENING or FROZEN, or the order's strategy is switched off).",
     "EXIT_TOO_LARGE":
         "The order's role is exit or protective, and the order is not PENDING_CANCEL, and the"
         " shares of the exit or stop beyond what is held are more than 0.",
@@ -471,6 +503,36 @@ GOLDEN = {
         "The time since the breaker moved is 1 minute (`limits.breaker_rest`) or more.",
     "BR-04":
         "The time that the request took is more than 5 seconds (`limits.breaker_latency`).",
+    "LOSING_STREAK":
+        "The profile is not backtest, and its losses in a row are 10 (`limits.losses_to_retire`) "
+        "or more.",
+    "EDGE_IS_GONE":
+        "The profile is not backtest, and the sessions it is judged by are 10 "
+        "(`limits.evaluation_sessions`) or more, and its trades in these sessions are 20 "
+        "(`limits.evaluation_trades`) or more, and (its win rate is below 40 % "
+        "(`limits.lowest_win_rate`), or its Sharpe ratio is below 0.5 (`limits.lowest_sharpe`)).",
+    "CURVE_UNDER_WATER":
+        "The profile is not backtest, and its trades under water in a row are 20 "
+        "(`limits.trades_under_water`) or more.",
+    "WEEKLY_LOSS":
+        "The profile is not backtest, and its P&L of the week is at or below minus 25 USD "
+        "(`limits.strategy_weekly_loss_usd`).",
+    "MARKET_TOO_WILD":
+        "The profile is not backtest, and the lowest VIX of the sessions that count is above 30 "
+        "(`limits.vix_wild`).",
+    "MARKET_UNKNOWN":
+        "The profile is live, and the lowest VIX of the sessions that count is not known.",
+    "POOR_SHARPE":
+        "The profile is not backtest, and the sessions it is judged by are 10 "
+        "(`limits.evaluation_sessions`) or more, and its Sharpe ratio is below 0.5 "
+        "(`limits.lowest_sharpe`).",
+    "GOOD_RECORD":
+        "The profile is not backtest, and the sessions it is judged by are 10 "
+        "(`limits.evaluation_sessions`) or more, and its trades in these sessions are 20 "
+        "(`limits.evaluation_trades`) or more, and its Sharpe ratio is above 1.5 "
+        "(`limits.promotion_sharpe`), and its win rate is above 60 % "
+        "(`limits.promotion_win_rate`), and its profit factor is above 1.8 "
+        "(`limits.promotion_profit_factor`).",
     "OUT_OF_STEP":
         "The desk is not in step with the broker, and the breaker is CLOSED, and the desk does "
         "not wait for a snapshot, and the time since the last snapshot was asked for is 5 seconds "
@@ -510,6 +572,35 @@ GOLDEN = {
     "POSITION_LOOKED_AFTER": "The positions that nothing looks after are 0.",
     "daily_loss_limit":
         "The desk's P&L of the session is at or below minus 10 USD (`limits.daily_loss_usd`).",
+    "PROTECTION_ERROR": "A protection could not be asked.",
+    "OLDER_BLOCK": "A block by rules before these ones still holds.",
+    "consecutive_losses": "The stops in a row are 3 or more.",
+    "cooldown_period": "The trades just closed are 1 or more.",
+    "equity_curve":
+        "The profile is practice, paper or live, and the trades on the curve are 20 "
+        "(`limits.evaluation_trades`) or more, and the mean profit is at or below 0 USD.",
+    "half_size":
+        "The desk's P&L of the session is at or below 50 % (`limits.half_size_after`) of minus "
+        "10 USD (`limits.daily_loss_usd`).",
+    "low_profit":
+        "The recent trades are 20 (`limits.evaluation_trades`) or more, and the recent P&L is at "
+        "or below minus 20 USD (`limits.low_profit_usd`).",
+    "max_drawdown": "The drawdown is at or above 15 % (`limits.max_drawdown`).",
+    "quarter_size":
+        "The desk's P&L of the week is at or below 60 % (`limits.quarter_size_after`) of minus "
+        "25 USD (`limits.weekly_loss_usd`), and the desk's P&L of the session is below 0 USD.",
+    "repeated_execution":
+        "The entries of the hour are 5 (`limits.most_repeated_entries`) or more.",
+    "stoploss_guard": "The stops are 3 or more.",
+    "trade_frequency":
+        "The recent range is known, and the usual range is known, and the recent range is above "
+        "150 % (`limits.wild_range`) of the usual range, and the entries of the day are 0 "
+        "(`limits.entries_when_wild`) or more.",
+    "volatility_halt": "The deviation is above 0.25 % (`limits.most_deviation`).",
+    "weekly_loss_limit":
+        "The desk's P&L of the week is at or below minus 25 USD (`limits.weekly_loss_usd`).",
+    "PL-03": "The time of its block is not over.",
+    "PL-06": "Its block ends by a person's word only.",
     "time_window": "The exchange time is outside 10:00-11:30 (`limits.entry_window`).",
     "OL-02": "The shares filled are at least the order's shares.",
     "OL-11": "The time since it was sent is 10 seconds (`limits.settle_window`) or more.",
@@ -523,12 +614,12 @@ GOLDEN = {
 
 def test_every_shipped_condition_reads_well() -> None:
     book = load_rules(ROOT / "rules")
-    (strategy,) = book.strategies
+    strategy, other = book.strategies
     own, desk = English(strategy.params, book.limits), English((), book.limits)
     said = {rule.code: own.sentence(rule.when) for rule in (*strategy.no_trade, *strategy.exits)}
     for rules in (book.sets_aside, book.blocks_entries, book.entry_checks, book.exit_checks):
         said |= {rule.code: desk.sentence(rule.when) for rule in rules.conditions}
-    for watch in (book.order_watch, book.position_watch, book.desk_watch):
+    for watch in book.watches:
         said |= {rule.code: desk.sentence(rule.when) for rule in watch.conditions}
     policy = book.reconciliation
     compared = (*policy.looks_again, *policy.tolerates, *policy.refuses)
@@ -539,6 +630,18 @@ def test_every_shipped_condition_reads_well() -> None:
         row for row in (row for machine in book.machines for row in machine.rows) if row.when
     ]
     said |= {row.id: desk.sentence(row.when) for row in guarded if row.when}
+    sharing = book.portfolio
+    assert sharing
+    assert sharing.reallocation
+    moves = (sharing.reallocation.raises, sharing.reallocation.returns)
+    said |= {rule.code: desk.sentence(rule.when) for rule in moves}
+    its = English(other.params, book.limits)
+    known = {rule.code for rule in (*strategy.no_trade, *strategy.exits)}
+    said |= {
+        rule.code: its.sentence(rule.when)
+        for rule in (*other.no_trade, *other.exits)
+        if rule.code not in known
+    }
     said["qty"] = own.number(strategy.entry.qty.value)
     said["stop_loss"] = own.number(strategy.entry.stop_loss)
     assert said == GOLDEN

@@ -23,8 +23,10 @@ from mqd.rules.validate import load_rules, rules_from_text
 
 ROOT = Path(__file__).parents[2]
 JOURNAL = ROOT / "tests" / "store" / "journals" / "version_1.jsonl"
+JOURNAL_OF_FORM_4 = JOURNAL.with_name("version_5.jsonl")
 BROKER = ("news", "answers", "forms", "requests")
 BUTTONS = ("reduce_ordered", "halt_ordered", "flatten_ordered", "resume_ordered")
+LIVES = 1 + 1 + 1 + 8  # rows of the desk, of a strategy's machine and watch, of a protection's
 NEWS = ("not_taken", "cancel_refused")
 
 
@@ -99,13 +101,17 @@ def test_nothing_that_the_old_text_says_changes(text) -> None:
     assert set(after) - set(before) == {
         ("watch", "order"), ("watch", "position"), ("watch", "desk"),
         ("reconciliation", "broker"), ("invariants", "orders"), ("broker", "alpaca"),
-        ("machine", "breaker"),
+        ("machine", "breaker"), ("machine", "strategy"), ("watch", "strategy"), ("series", "vix"),
+        ("machine", "protection"),
     }  # fmt: skip
 
 
 def test_the_machines_answer_as_they_did_and_ignore_what_they_did_not_hear(text, book) -> None:
     before = trees(text)
-    for machine, unheard in ((book.desk_machine, BUTTONS), (book.order_machine, NEWS)):
+    for machine, unheard in (
+        (book.desk_machine, (*BUTTONS, "none_left")),
+        (book.order_machine, NEWS),
+    ):
         old = Document("machine", machine.id, before["machine", machine.id], Notes(Problems()))
         ids = {
             old.text(kind, index, "id")
@@ -134,9 +140,15 @@ def added(book: RuleBook) -> list[str]:
         *book.order_watch.conditions, *book.position_watch.conditions,
         *book.desk_watch.conditions, *book.reconciliation.tolerates, *book.reconciliation.refuses,
         *(condition for each in book.invariants for condition in each.always),
+        *book.strategy_watch.conditions,
     ]  # fmt: skip
     machines = (book.desk_machine, book.order_machine)
-    rows = [row for each in machines for row in each.rows if {*row.events} & {*BUTTONS, *NEWS}]
+    rows = [
+        row
+        for each in machines
+        for row in each.rows
+        if {*row.events} & {*BUTTONS, *NEWS, "none_left"}
+    ]
     told = [each.because for each in conditions]
     told += [each.because for each in book.reconciliation.differences]
     broker = book.broker_words
@@ -145,7 +157,8 @@ def added(book: RuleBook) -> list[str]:
     told += [each.because for each in broker.forms]
     told += [book.sends.entry.because, book.sends.exit.because]
     told += [each.because for each in broker.request_limits]
-    told += [each.because for each in book.breaker_machine.rows]
+    lives = (book.breaker_machine, book.strategy_machine, book.protection_machine)
+    told += [each.because for machine in lives for each in machine.rows]
     return told + [each.because for each in rows]
 
 
@@ -154,12 +167,11 @@ def test_every_sentence_that_was_added_says_so(book) -> None:
     of_broker = (
         broker.statuses, broker.news, broker.answers, broker.forms, broker.request_limits
     )  # fmt: skip
-    assert len(added(book)) == 3 + 2 + 1 + 2 + 1 + 2 + len(book.reconciliation.differences) + sum(
-        map(len, of_broker)
-    )
-    assert not [
-        each for each in added(book) if not each.startswith(("Form 1 ", "Form 2 ", "Form 3 "))
-    ]
+    assert len(added(book)) == 3 + 2 + 1 + 2 + 1 + 2 + LIVES + len(
+        book.reconciliation.differences
+    ) + sum(map(len, of_broker))
+    forms = tuple(f"Form {form} " for form in OLDER_FORMATS)
+    assert not [each for each in added(book) if not each.startswith(forms)]
 
 
 def test_a_book_made_whole_runs(book) -> None:
@@ -249,6 +261,25 @@ def test_the_breaker_of_a_text_of_form_3_never_opens() -> None:
         assert engine.breaker.fire("CLOSED", event).state == "CLOSED"
     with pytest.raises(JournalError):
         rules_from_text(encode({**body, "format": FORMAT}))
+
+
+def test_a_block_of_a_text_of_form_4_is_counted_from_its_first_trip_and_nobody_is_judged() -> None:
+    lines = map(json.loads, JOURNAL_OF_FORM_4.read_text(encoding="utf-8").splitlines())
+    kept = next(line for line in lines if "rules" in line)
+    assert json.loads(kept["canonical"])["format"] == 4
+    book = rules_from_text(kept["canonical"])
+    assert book.digest == kept["rules"]
+    blocks = book.protection_machine.table
+    assert blocks["ARMED", "came_true"].target == "TRIPPED"
+    assert blocks["TRIPPED", "came_true"].disposition == "ignore_stale"
+    assert blocks["COOLING", "came_true"].disposition == "ignore_stale"
+    assert {row.target for row in book.strategy_machine.rows} == {"ACTIVE"}
+    assert book.desk_machine.table["ACTIVE", "none_left"].disposition == "ignore_stale"
+    assert (book.portfolio, book.regimes, book.attribution) == (None, None, None)
+    engine = Engine.of(compile_book(book))
+    assert engine.book.strategy_watch.codes == ("NEVER_JUDGED",)
+    with pytest.raises(JournalError):
+        rules_from_text(encode({**json.loads(kept["canonical"]), "format": FORMAT}))
 
 
 def _place(ordered: dict[str, Any], code: str) -> int:

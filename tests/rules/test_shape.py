@@ -178,7 +178,7 @@ WRONG = [
     # text, code, line, column, rule, what the message or the hint says
     ("stratgy: x\nthesis: TH-001\n", "SHAPE_UNKNOWN_KIND", 1, 1, "", "mean `strategy`?"),
     (f"{HEADER}mashine: x\n", "SHAPE_UNKNOWN_KIND", 6, 1, "", "mean `machine`?"),
-    ("title: x\n", "SHAPE_UNKNOWN_KIND", 1, 1, "", "known here: broker, checks"),
+    ("title: x\n", "SHAPE_UNKNOWN_KIND", 1, 1, "", "known here: attribution, broker"),
     ("{}", "SHAPE_UNKNOWN_KIND", 1, 1, "", "empty"),
     (THESIS.replace("claim", "clame"), "SHAPE_UNKNOWN_KEY", 7, 1, "TH-001", "mean `claim`?"),
     (THESIS + "size: 1\n", "SHAPE_UNKNOWN_KEY", 11, 1, "TH-001", "`size` is not a key of this th"),
@@ -244,12 +244,12 @@ WRONG = [
     (STRATEGY + "params: {p: 3}\n", "SHAPE_WRONG_TYPE", 13, 13, "mine.params.p", "keys with v"),
     (STRATEGY.replace("step: 1", "step: 0"), "SHAPE_OUT_OF_RANGE", 11, 69, "mine", "above 0"),
     (STRATEGY.replace("step: 1", "step: one"), "SHAPE_NOT_A_NUMBER", 11, 69, "mine", "not `one`"),
-    (STRATEGY + "measures: {v: {vwap: bars, over: sesion}}\n", "SHAPE_UNKNOWN_VALUE", 13, 34,
+    (STRATEGY + "measures: {v: {vwap: bars, over: sesion}}\n", "SHAPE_WRONG_FORM", 13, 34,
      "mine.measures.v", "mean `session`?"),
     # protections and machines
     (PROTECTION.replace("5m", "rest_of_sesion"), "SHAPE_WRONG_FORM", 10, 6, "guard",
      "mean `rest_of_session`?"),
-    (PROTECTION.replace("desk", "symbol"), "SHAPE_UNKNOWN_VALUE", 7, 8, "guard", "here: desk"),
+    (PROTECTION.replace("desk", "account"), "SHAPE_UNKNOWN_VALUE", 7, 8, "guard", "here: desk"),
     (MACHINE + "    when: a\n", "SHAPE_MISSING_KEY", 10, 5, "thing.transitions.XX-01", "`else`"),
     (MACHINE + "    else: XX-02\n", "SHAPE_MISSING_KEY", 10, 5, "thing.transitions.XX-01", "`wh"),
     (MACHINE.replace("from: ON", "from: on"), "SHAPE_WRONG_FORM", 12, 11,
@@ -333,10 +333,11 @@ def test_problems_are_capped(entry: str) -> None:
 # ------------------------------------------------------------------- typos in the shipped rules
 
 KEYED = {
+    "strategies",
     "params", "measures", "values", "no_trade", "exits", "entries", "states", "sets_aside",
     "blocks_entries", "rows", "looks_again", "tolerates", "refuses", "always",
     "answers",
-    "forms",
+    "forms", "tags", "expected", "failure_regimes",
 }  # fmt: skip
 CHOICES = {
     "status", "timeframe", "side", "type", "round", "over", "unit", "scope", "blocks", "for",
@@ -348,7 +349,8 @@ def _scalars(node: Node, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Scal
     """Every known key, author's name and chosen value, with the kind of thing it is."""
     if isinstance(node, Mapping):
         for key, value in node.pairs:
-            yield ("name" if len(path) == 1 and path[0] in KEYED else "key"), key, key.text
+            is_name = (len(path) == 1 and path[0] in KEYED) or path == ("invalidated_when", "rules")
+            yield ("name" if is_name else "key"), key, key.text
             yield from _scalars(value, (*path, key.text))
     elif isinstance(node, Sequence):
         for item in node.items:

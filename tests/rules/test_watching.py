@@ -91,6 +91,9 @@ def order(book: CompiledBook, role: str, state: str, **facts: Any) -> SimpleName
         ("entry", "SUBMITTED", {}, "HALTED", "ENTRY_ASKED_BACK ask_back"),
         ("entry", "UNKNOWN", {}, "FROZEN", "ENTRY_ASKED_BACK ask_back"),
         ("entry", "PENDING_CANCEL", {}, "HALTED", None),
+        ("entry", "SUBMITTED", {"is_enabled": False}, "ACTIVE", "ENTRY_ASKED_BACK ask_back"),
+        ("entry", "PENDING_CANCEL", {"is_enabled": False}, "ACTIVE", None),
+        ("exit", "SUBMITTED", {"is_enabled": False}, "ACTIVE", None),
         ("exit", "SUBMITTED", {}, "HALTED", None),
         ("external", "SUBMITTED", {"age_s": 9e5}, "FLATTENING", None),
         ("entry", "SUBMITTED", {"age_s": 599.9}, "ACTIVE", None),
@@ -115,7 +118,13 @@ REFUSED = {"was_taken": False, "silence_s": 2.0}
     [
         ("entry", "PENDING", REFUSED, "ACTIVE", "ENTRY_NOT_TAKEN send_again"),
         ("entry", "PENDING", REFUSED, "REDUCING", None),
-        ("entry", "PENDING", {**REFUSED, "is_enabled": False}, "ACTIVE", None),
+        (
+            "entry",
+            "PENDING",
+            {**REFUSED, "is_enabled": False},
+            "ACTIVE",
+            "ENTRY_ASKED_BACK ask_back",
+        ),
         ("entry", "PENDING", {**REFUSED, "is_protected": True}, "ACTIVE", None),
         (
             "exit",

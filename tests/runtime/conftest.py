@@ -244,15 +244,21 @@ def feed_of(paths: list[Path], symbol: str | None = None) -> RecordedFeed:
 @pytest.fixture(scope="session")
 def books() -> dict[str, RuleBook]:
     """`first` trades five times a day, `other` needs a deeper dip, `bare` has no protections,
-    `declared` is as it is written."""
+    `declared` is as it is written.
+
+    The bars here jump from minute to minute, so that much happens within a few of them; the
+    volatility halt would keep `first` out of most of it. `other` has it.
+    """
     values = {"max_trades_per_day": "5"}
+    declared = load_rules(ROOT / "rules")
+    others = tuple(each.id for each in declared.protections if each.id != "volatility_halt")
     return {
-        "first": load_rules(ROOT / "rules", Changes(values=values)),
+        "first": load_rules(ROOT / "rules", Changes(values=values, protections=others)),
         "other": load_rules(
             ROOT / "rules", Changes(values=values | {"entry_deviation_pct": "0.004"})
         ),
         "bare": load_rules(ROOT / "rules", Changes(values=values, protections=())),
-        "declared": load_rules(ROOT / "rules"),
+        "declared": declared,
     }
 
 
@@ -320,3 +326,14 @@ def real_bars() -> Path:
     if not path.exists():
         pytest.skip("the real bars are not beside this checkout")
     return path
+
+
+@pytest.fixture
+def real_feed(real_bars) -> RecordedFeed:
+    return feed_of([real_bars])
+
+
+@pytest.fixture(scope="session")
+def every_protection() -> tuple[str, ...]:
+    """The names of all protections that are shipped."""
+    return tuple(each.id for each in load_rules(ROOT / "rules").protections)

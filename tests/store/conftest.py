@@ -127,6 +127,7 @@ EVERY_EVENT: tuple[events.Event, ...] = (
         (SymbolProperties("SPY", AT, True, False, Decimal(1), Decimal("0.01")),),
     ),
     events.SnapshotFailed(AT, "no answer"),
+    events.OrderReachedFor(AT, "SubmitOrder buy 1 SPY"),
     events.StreamLost(AT, "trade_updates"),
     events.StreamRestored(AT, "trade_updates"),
     events.BrokerLockedOut(AT, "the key was revoked"),
@@ -135,6 +136,7 @@ EVERY_EVENT: tuple[events.Event, ...] = (
     events.UnreadableReceived(AT, "answer", "`qty` is no number", '{"qty": "NaN"}'),
     events.ClockTicked(AT),
     events.OperatorActed(AT, "halt", "", "Ada", "the feed looks wrong"),
+    events.SeriesValueTold(AT, "vix", "2024-10-04", Decimal("19.210"), "2024-10-07"),
     events.SessionClosed(AT, "2024-10-07"),
 )
 

@@ -235,6 +235,7 @@ print(json.dumps(told))
 MOUNT = "mount -t tmpfs -o size=3m tmpfs {0} && head -c 1000000 /dev/zero > {0}/ballast && {1}"
 
 
+@pytest.mark.case(151)
 def test_a_disk_that_is_really_full(tmp_path):
     """A file system of three megabytes, one of them taken, in a name space of its own."""
     folder = tmp_path / "disk"
@@ -275,13 +276,13 @@ class TestDesk:
         run = desk(tmp_path)
         path = tmp_path / "desk.db"
         sent: list[str] = []
-        send = run.desk.broker.send
+        send = run.desk._sender.send
 
         def sending(command) -> None:
             sent.append(canonical.encode([type(command).__name__, *command]))
             send(command)
 
-        monkeypatch.setattr(run.desk.broker, "send", sending)
+        monkeypatch.setattr(run.desk._sender, "send", sending)
         holders: list[subprocess.Popen[bytes] | None] = []
 
         class Trouble:
@@ -421,6 +422,7 @@ class TestStartOnAFullDisk:
         return found
 
     @pytest.mark.case(94)
+    @pytest.mark.case(151)
     def test_it_gets_out_and_not_in(self, found):
         assert found["free_bytes"] == 0
         assert found["held"] == 1

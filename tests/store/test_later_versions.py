@@ -9,6 +9,7 @@ import pytest
 from mqd.app.run import DeskRun, RunPlan
 from mqd.app.settings import Settings
 from mqd.model.command import CancelOrder, LookUpOrder
+from mqd.model.decision import Outcome, ProtectionTripped, outcome_record
 from mqd.rules.validate import load_rules
 from mqd.runtime.clock import SystemClock
 from mqd.runtime.older_rows import commands_then, is_same
@@ -18,11 +19,12 @@ from mqd.store.rows import ROW_VERSION
 from mqd.store.verify import verify
 
 ROOT = Path(__file__).parents[2]
-ROWS = {2: 269, 3: 263, 4: 263}
+ROWS = {2: 269, 3: 263, 4: 263, 5: 263}
 HEADS = {
     2: "809415994a35c76313022de78941881e528f967924a7a571faefd38cc3e6f404",
     3: "3f261c1d907262414f3587273108040868a52ac74b0d1fc31334762df3f7e002",
     4: "27316f1704c98774414330f76e77800e56725cd0edf6d1247b651fd7118d8dc4",
+    5: "3701837f6f1494606659b8b8ecfbd41805d1a7b8eea39726f4d30a90a3514bf5",
 }
 ROWS_IN_POSITION = 200
 
@@ -59,6 +61,14 @@ def test_its_rows_and_rules_are_whole(facts, path, clock, version):
 
 
 ASKED = '[["LookUpOrder",1,"mqd-1"],["CancelOrder",1,"mqd-1","TTL"]]'
+
+
+def test_a_protection_that_said_less_of_its_trip_tripped_all_the_same():
+    """Form 5 did not say of what a block was, how long it was to last, and by which row."""
+    then = '[["ProtectionTripped",1,"daily_loss_limit",9]]'
+    now = ProtectionTripped(1, "daily_loss_limit", 9, "", "rest_of_session", "PL-01")
+    assert is_same(then, outcome_record(Outcome(notes=(now,))), 5)
+    assert not is_same(then, outcome_record(Outcome(notes=(now,))), ROW_VERSION)
 
 
 def test_a_question_more_or_less_is_no_difference_and_a_cancel_is_one():

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from random import Random
 
 from mqd import __version__
+from mqd.app.simulation.caps import beyond_a_cap
 from mqd.app.simulation.crashes import Crash, Fuse, MortalJournal, MortalLine
 from mqd.app.simulation.feed import DayFeed
+from mqd.app.simulation.one_position import doubled_by
 from mqd.app.simulation.settings import DaySettings
 from mqd.app.simulation.verdict import (
     Comparing,
@@ -144,8 +146,12 @@ class SimulatedDay:
         if isinstance(event, SessionOpened | SessionClosed):
             self._count_profit(event)
         broken = self._comparing.broken_by(event, outcome, self.state)
+        broken = broken or doubled_by(outcome, self.state)
         if broken is not None:
             raise Broken(broken)
+        beyond = beyond_a_cap(self._engine, self.state, outcome)
+        if beyond is not None:
+            raise Broken(beyond)
         for note in outcome.notes:
             if isinstance(note, IncidentRaised):
                 result.incidents[note.error] += 1

@@ -10,7 +10,7 @@ from mqd.rules.expressions import ir
 from mqd.rules.problems import did_you_mean
 from mqd.rules.tree import Scalar
 from mqd.rules.words.events import TERMINAL, WITH_ORDERS
-from mqd.rules.words.facts import BREAKER_GUARD, ORDER_GUARD
+from mqd.rules.words.facts import BREAKER_GUARD, ORDER_GUARD, PROTECTION_GUARD
 
 CODES = {
     "STATE_UNKNOWN": "Nobody declares this state.",
@@ -32,7 +32,9 @@ _STOPS = {"halt": "InvalidTransitionError", "quarantine": "TerminalStateError"}
 """What a disposition must raise to be carried out: the error is what the desk's machine hears."""
 
 
-_GUARDS = {WITH_ORDERS: ORDER_GUARD, "breaker": BREAKER_GUARD}
+_GUARDS = {
+    WITH_ORDERS: ORDER_GUARD, "breaker": BREAKER_GUARD, "protection": PROTECTION_GUARD,
+}  # fmt: skip
 """What the guards of a machine may read; the rows of other machines have none."""
 _OF_ORDERS = ("requires", "raises")
 

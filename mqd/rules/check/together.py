@@ -6,18 +6,39 @@ from pathlib import PurePath
 from typing import TypeVar
 
 from mqd.ground.units import DURATION
-from mqd.rules.book import Invariants, Limit, RuleBook, Thesis
+from mqd.rules.book import (
+    Invariants,
+    Limit,
+    Portfolio,
+    RuleBook,
+    RuleSet,
+    Strategy,
+    Thesis,
+)
 from mqd.rules.check.broker import read_broker
 from mqd.rules.check.document import Document, Notes
 from mqd.rules.check.forms import check_exits_taken, read_sends
 from mqd.rules.check.limits import PREFIX, add_limits, limit_values, read_limits
+from mqd.rules.check.looking_back import (
+    check_ends,
+    check_pauses,
+    read_attribution,
+    read_regimes,
+)
 from mqd.rules.check.machines import read_machine
 from mqd.rules.check.sets import (
     Surroundings,
     read_checks,
     read_data,
     read_protection,
+    read_series,
     read_thesis,
+)
+from mqd.rules.check.sharing import (
+    check_portfolio_is_there,
+    check_shares,
+    in_declared_order,
+    read_portfolio,
 )
 from mqd.rules.check.strategies import read_strategy
 from mqd.rules.check.watching import (
@@ -25,8 +46,9 @@ from mqd.rules.check.watching import (
     read_reconciliation,
     read_watch,
 )
-from mqd.rules.expressions.scope import Scope
+from mqd.rules.expressions.scope import OTHERS, Scope
 from mqd.rules.problems import WARNING, Place, did_you_mean
+from mqd.rules.words.attributing import ENDS_BESIDE_RULES
 from mqd.rules.words.reporting import SLOWEST
 
 CODES = {
@@ -50,19 +72,29 @@ _FILES = {
     ("machine", "order"): "orders/lifecycle.yaml",
     ("machine", "desk"): "desk/lifecycle.yaml",
     ("machine", "breaker"): "brokers/breaker.yaml",
+    ("machine", "protection"): "protections/lifecycle.yaml",
+    ("machine", "strategy"): "strategies/lifecycle.yaml",
     ("watch", "order"): "orders/watch.yaml",
     ("watch", "position"): "orders/exits.yaml",
     ("watch", "desk"): "desk/watch.yaml",
+    ("watch", "strategy"): "strategies/watch.yaml",
     ("reconciliation", "broker"): "desk/reconciliation.yaml",
     ("broker", "alpaca"): "brokers/alpaca.yaml",
+    ("series", "vix"): "data/vix.yaml",
 }
 """What every desk has, and the file it is shipped in; elsewhere it may have another name."""
-_ONE_EACH = {kind: tuple(name for one, name in _FILES if one == kind) for kind, _ in _FILES}
+_OPTIONAL = (("portfolio", "desk"), ("regimes", "market"), ("attribution", "trades"))
+"""What a desk may have one of, and does without: then it shares nothing, or a report says less."""
+_KNOWN = (*_FILES, *_OPTIONAL)
+_ONE_EACH = {kind: tuple(name for one, name in _KNOWN if one == kind) for kind, _ in _KNOWN}
 _ANY_INVARIANTS = ("invariants", "...")
 _FOLDERS = {
-    "strategies": ("strategy", "machine"), "protections": ("protection",), "theses": ("thesis",),
-    "limits": ("limits",), "orders": ("checks", "machine", "watch"), "data": ("data",),
-    "desk": ("machine", "watch", "reconciliation"), "invariants": ("invariants",),
+    "strategies": ("strategy", "machine", "watch"), "protections": ("protection", "machine"),
+    "theses": ("thesis",),
+    "limits": ("limits",), "orders": ("checks", "machine", "watch"),
+    "data": ("data", "regimes", "series"),
+    "desk": ("machine", "watch", "reconciliation", "portfolio", "attribution"),
+    "invariants": ("invariants",),
     "brokers": ("broker", "machine"),
 }  # fmt: skip
 _NAMED_BY_FILE = ("strategy", "protection", "thesis", "invariants", "broker")
@@ -81,14 +113,16 @@ class Together:
         self._check_ids()
         limits, scope = self._limits()
         around = Surroundings(
-            scope, self._states("desk"), self._states("order"), self._states("breaker")
-        )
+            scope, self._states("desk"), self._states("order"), self._states("breaker"),
+            self._row_members(),
+        )  # fmt: skip
         machines = {item.id: read_machine(item, around) for item in self._of("machine")}
-        strategies = [read_strategy(item, limits) for item in self._of("strategy")]
+        strategies = [read_strategy(item, limits, around) for item in self._of("strategy")]
         protections = [read_protection(item, around) for item in self._of("protection")]
         checks = [read_checks(item, around) for item in self._of("checks")]
         data = [read_data(item, around) for item in self._of("data")]
-        theses = [read_thesis(item) for item in self._of("thesis")]
+        theses = [read_thesis(item, around) for item in self._of("thesis")]
+        series = [read_series(item) for item in self._of("series")]
         watches = {item.id: read_watch(item, around) for item in self._of("watch")}
         compared = [read_reconciliation(item, around) for item in self._of("reconciliation")]
         invariants = [read_invariants(item, around) for item in self._of("invariants")]
@@ -98,6 +132,10 @@ class Together:
             for words in brokers:
                 if words is not None and words.forms:
                     check_exits_taken(document, sent, words)
+        portfolio = self._portfolio(strategies, [entries for entries, _ in checks])
+        regimes = [read_regimes(item) for item in self._of("regimes")]
+        attributions = [read_attribution(item, around) for item in self._of("attribution")]
+        self._check_looked_back_at()
         self._check_invariants(invariants)
         if not self.notes.some_unread:
             self._check_theses(theses)
@@ -111,7 +149,7 @@ class Together:
             canonical=canonical,
             limits=tuple(limit for limit in limits.values() if limit),
             limits_header=self._of("limits")[0].header(),
-            strategies=tuple(item for item in strategies if item),
+            strategies=in_declared_order((item for item in strategies if item), portfolio),
             protections=tuple(item for item in protections if item),
             sets_aside=data[0][0],
             blocks_entries=data[0][1],
@@ -121,13 +159,20 @@ class Together:
             order_machine=_certain(machines["order"]),
             desk_machine=_certain(machines["desk"]),
             breaker_machine=_certain(machines["breaker"]),
+            strategy_machine=_certain(machines["strategy"]),
             theses=tuple(theses),
             order_watch=watches["order"],
             position_watch=watches["position"],
             desk_watch=watches["desk"],
+            strategy_watch=watches["strategy"],
             reconciliation=compared[0],
             invariants=tuple(invariants),
             broker_words=_certain(brokers[0]),
+            series=tuple(series),
+            protection_machine=_certain(machines["protection"]),
+            portfolio=portfolio,
+            regimes=regimes[0] if regimes else None,
+            attribution=attributions[0] if attributions else None,
         )
 
     def _of(self, kind: str) -> list[Document]:
@@ -145,11 +190,43 @@ class Together:
             scope.limit_values = limit_values(limits)
         return limits, scope
 
+    def _portfolio(
+        self, strategies: list[Strategy | None], entry_checks: list[RuleSet]
+    ) -> Portfolio | None:
+        portfolio = None
+        for document in self._of("portfolio"):
+            portfolio = read_portfolio(document)
+            is_whole = self.notes.as_written and not self.notes.some_unread
+            if portfolio is not None and is_whole:
+                check_shares(document, portfolio, strategies)
+        if not self._of("portfolio") and not self.notes.some_unread:
+            for document, entries in zip(self._of("checks"), entry_checks, strict=True):
+                check_portfolio_is_there(document, entries.conditions)
+        return portfolio
+
     def _states(self, machine: str) -> tuple[str, ...]:
         for document in self._of("machine"):
             if document.id == machine:
                 return tuple(key.text for key, _ in document.pairs("states"))
         return ()
+
+    def _row_members(self) -> dict[str, tuple[str, ...]]:
+        """What the enumerated words of a finished trade or an entry may be, in these rules."""
+        strategies = self._of("strategy")
+        reasons = [key.text for each in strategies for key, _ in each.pairs("exits")]
+        watching = [each for each in self._of("watch") if each.id == "position"]
+        for each in watching:
+            reasons += [key.text for key, _ in each.pairs("rows")]
+        if not watching:  # that it is missing is said already, and once is enough
+            reasons.append(OTHERS)
+        others = (OTHERS,) if self.notes.some_unread else ()
+        return {
+            "exit_reason": tuple(dict.fromkeys([*reasons, *ENDS_BESIDE_RULES, *others])),
+            "strategy": tuple(dict.fromkeys([*(each.id for each in strategies), *others])),
+            "symbol": tuple(
+                dict.fromkeys([*(each.text("trades", "symbol") for each in strategies), *others])
+            ),
+        }
 
     # -- across documents ---------------------------------------------------------------------
 
@@ -226,6 +303,17 @@ class Together:
                         f"`{condition.code}` is an invariant of `{owner}` already.",
                         "give this one a code of its own",
                     )  # fmt: skip
+
+    def _check_looked_back_at(self) -> None:
+        """Pauses name regimes that are there; each code that the desk ends a trade for is told."""
+        if self.notes.some_unread:
+            return
+        regimes = self._of("regimes")
+        for document in self._of("strategy"):
+            check_pauses(document, regimes[0] if regimes else None)
+        watches = [item for item in self._of("watch") if item.id == "position"]
+        for document in self._of("attribution") if watches else ():
+            check_ends(document, watches)
 
     def _check_theses_used(self, theses: list[Thesis]) -> None:
         """One that was invalidated is kept on purpose: it tells what was tried."""

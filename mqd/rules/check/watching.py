@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mqd.ground.units import PRICE
+from mqd.ground.units import PRICE, RATIO
 from mqd.rules.book import (
     Difference,
     Invariants,
@@ -13,10 +13,11 @@ from mqd.rules.book import (
 from mqd.rules.check.conditions import numeric, read_conditions, read_one
 from mqd.rules.check.document import Document
 from mqd.rules.check.sets import Surroundings
+from mqd.rules.check.values import number
 from mqd.rules.expressions import ir
 from mqd.rules.expressions.scope import Scope
 from mqd.rules.problems import did_you_mean
-from mqd.rules.words.acts import DIFFERENCES, PROTECT, WATCH_ACTS
+from mqd.rules.words.acts import DIFFERENCES, PAUSE, PROMOTE, PROTECT, WATCH_ACTS
 from mqd.rules.words.facts import (
     DESK_WATCH,
     DRIFT_OF_ACCOUNT,
@@ -24,15 +25,22 @@ from mqd.rules.words.facts import (
     INVARIANT,
     ORDER_WATCH,
     POSITION_WATCH,
+    STRATEGY_WATCH,
 )
+from mqd.rules.words.judging import UNDER_WATER
 
 CODES = {
     "WATCH_ACT_UNKNOWN": "A watch asks for an act that is not there for what it watches.",
     "WATCH_PRICE_MISSING": "A row that sends a stop does not say at which price.",
     "WATCH_PRICE_UNUSED": "A row says a price, and its act sends nothing that has one.",
+    "WATCH_WORD_MISSING": "A row, or its watch, lacks a key that only it can say.",
+    "WATCH_WORD_UNUSED": "A row, or its watch, says what nothing there reads.",
 }
 
-_SCOPES = {"order": ORDER_WATCH, "position": POSITION_WATCH, "desk": DESK_WATCH}
+_SCOPES = {"order": ORDER_WATCH, "position": POSITION_WATCH, "desk": DESK_WATCH,
+           "strategy": STRATEGY_WATCH}  # fmt: skip
+_ASKS = {PAUSE: ("until", "what ends the pause"), PROMOTE: ("by", "by which share it may grow")}
+"""The key that an act of a strategy's watch needs, and what it says."""
 
 
 def read_watch(document: Document, around: Surroundings) -> Watch:
@@ -54,9 +62,66 @@ def read_watch(document: Document, around: Surroundings) -> Watch:
             )  # fmt: skip
         elif act is not None:
             price = _price(document, path, act.text, scope)
+            _check_asks(document, path, act.text)
+            until = read_one(document, path, "until", scope, "skip", code.text)
+            by = numeric(document, (*path, "by"), RATIO, scope)
             if condition is not None:
-                rows.append(WatchRow(condition, act.text, price))
-    return Watch(document.header(), tuple(rows))
+                rows.append(WatchRow(condition, act.text, price, until, by))
+    return Watch(document.header(), tuple(rows), _over(document), _curve(document, rows))
+
+
+def _check_asks(document: Document, path: tuple[str, ...], act: str) -> None:
+    """A pause says what ends it, a promotion by how much; nothing else does."""
+    for of, (key, says) in _ASKS.items():
+        is_there = document.scalar(*path, key) is not None
+        if of == act and not is_there:
+            document.note(
+                document.place_of(*path, "do"), path, "WATCH_WORD_MISSING",
+                f"`{act}` does not say {says}.", f"add `{key}: ` with an expression",
+            )  # fmt: skip
+        elif of != act and is_there:
+            document.note(
+                document.place_of(*path, key), path, "WATCH_WORD_UNUSED",
+                f"`{act}` does not ask {says}.", f"remove `{key}`",
+            )  # fmt: skip
+
+
+def _over(document: Document) -> int:
+    """How many sessions a strategy's record looks back; no other watch has one."""
+    is_of_strategies = document.id == "strategy"
+    over = document.scalar("looks_back")
+    if over is None and is_of_strategies:
+        document.note(
+            document.place, (), "WATCH_WORD_MISSING",
+            "Nothing says how far the record of a strategy looks back.",
+            "add `looks_back: ` with a number of sessions, such as 30",
+        )  # fmt: skip
+    elif over is not None and not is_of_strategies:
+        document.note(
+            over.place, (), "WATCH_WORD_UNUSED",
+            f"The watch of `{document.id}` has no record that looks back.", "remove `looks_back`",
+        )  # fmt: skip
+    return int(number(over.text) or 0) if over is not None else 0
+
+
+def _curve(document: Document, rows: list[WatchRow]) -> int:
+    """Of how many trades a point of the equity curve is the mean; said where a row asks for it."""
+    conditions = [each for row in rows for each in (row.condition, row.until) if each is not None]
+    is_read = any(
+        name.name == UNDER_WATER for condition in conditions for name in ir.names(condition.when)
+    )
+    curve = document.scalar("curve")
+    if is_read and curve is None:
+        document.note(
+            document.place, (), "WATCH_WORD_MISSING",
+            f"`{UNDER_WATER}` is read, and nothing says of how many trades its mean is.",
+            "add `curve: ` with a number of trades, such as 20",
+        )  # fmt: skip
+    elif curve is not None and not is_read and len(rows) == len(document.pairs("rows")):
+        document.note(
+            curve.place, (), "WATCH_WORD_UNUSED", f"No row reads `{UNDER_WATER}`.", "remove `curve`"
+        )
+    return int(number(curve.text) or 0) if curve is not None else 0
 
 
 def _price(document: Document, path: tuple[str, ...], act: str, scope: Scope) -> ir.Numeric | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from mqd.rules.book import Limit, Param, Window
 from mqd.rules.expressions import ir
-from mqd.rules.expressions.scope import FACT, LIMIT, MEASURE
+from mqd.rules.expressions.scope import FACT, LIMIT, MEASURE, ROW, can_be_unknown
 from mqd.rules.words.facts import ENTRY_QTY, FACTS
 
 Known = tuple[str, ...]
@@ -33,6 +33,9 @@ def name_text(name: ir.Name) -> tuple[str, Known]:
     if name.kind == MEASURE:
         text = measure_text(name.name)
         return text, (known_flag(text),)
+    if name.kind == ROW:
+        text = f"r_{name.name}"
+        return text, (known_flag(text),) if can_be_unknown(name) else ()
     if name.kind == LIMIT:
         return name.name.replace("limits.", "l_"), ()
     return f"p_{name.name}", ()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mqd.rules.book import Condition, MachineRules, RuleBook, Watch
+from mqd.rules.compile.protections import CompiledProtections, compile_protections
 from mqd.rules.compile.ruleset import CompiledSet, compile_price, compile_set
 from mqd.rules.compile.strategy import CompiledStrategy, compile_strategy
 from mqd.rules.expressions import ir
@@ -17,7 +18,9 @@ class CompiledBook:
 
     The acts of a watch stand beside its set: bit n of the mask asks for act n. `stop_prices` has a
     function for the price of each row that sends a stop, by its code. A bit of `invariants`, one
-    set over all files in their order, is set while that invariant holds.
+    set over all files in their order, is set while that invariant holds. `pause_ends` tell by the
+    code of the row that paused a strategy whether that is over, `promotions` by how much one may
+    grow, `invalidations` by the id of a thesis what its trades say against it.
     """
 
     rules: RuleBook
@@ -27,7 +30,7 @@ class CompiledBook:
     blocks_entries: CompiledSet
     entry_checks: CompiledSet
     exit_checks: CompiledSet
-    protections: CompiledSet
+    protections: CompiledProtections
     guards: dict[str, CompiledSet]
     order_watch: CompiledSet
     order_watch_acts: tuple[str, ...]
@@ -40,6 +43,12 @@ class CompiledBook:
     drift_tolerates: CompiledSet
     drift_refuses: CompiledSet
     invariants: CompiledSet
+    strategy_watch: CompiledSet
+    strategy_watch_acts: tuple[str, ...]
+    pause_ends: dict[str, CompiledSet]
+    promotions: dict[str, Any]
+    invalidations: dict[str, CompiledSet]
+    reallocation: CompiledSet | None = None
 
     def strategy(self, strategy_id: str) -> CompiledStrategy:
         """The compiled strategy with this id.
@@ -73,9 +82,7 @@ def compile_book(book: RuleBook) -> CompiledBook:
         blocks_entries=compiled(book.blocks_entries.conditions, "blocks_entries"),
         entry_checks=compiled(book.entry_checks.conditions, "entry_checks"),
         exit_checks=compiled(book.exit_checks.conditions, "exit_checks"),
-        protections=compiled(
-            tuple(protection.trips_when for protection in book.protections), "protections"
-        ),
+        protections=compile_protections(book, label),
         guards={
             row_id: guard
             for machine in book.machines
@@ -98,7 +105,32 @@ def compile_book(book: RuleBook) -> CompiledBook:
         invariants=compiled(
             tuple(each for rules in book.invariants for each in rules.always), "invariants"
         ),
+        strategy_watch=compiled(book.strategy_watch.conditions, "strategy_watch"),
+        strategy_watch_acts=_acts(book.strategy_watch),
+        pause_ends={
+            row.condition.code: compiled((row.until,), f"{row.condition.code} until")
+            for row in book.strategy_watch.rows
+            if row.until is not None
+        },
+        promotions={
+            row.condition.code: compile_price(row.by, book.limits, f"{label} {row.condition.code}")
+            for row in book.strategy_watch.rows
+            if row.by is not None
+        },
+        invalidations={
+            thesis.header.id: compiled(thesis.invalidated_when.rules, thesis.header.id)
+            for thesis in book.theses
+        },
+        reallocation=_reallocation(book, label),
     )
+
+
+def _reallocation(book: RuleBook, label: str) -> CompiledSet | None:
+    """Its first bit raises a share, its second lets it return."""
+    rules = None if book.portfolio is None else book.portfolio.reallocation
+    if rules is None:
+        return None
+    return compile_set((rules.raises, rules.returns), book.limits, f"{label} reallocation")
 
 
 def _acts(watch: Watch) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import linecache
 from collections.abc import Mapping
-from math import floor, nan
+from math import floor, nan, sqrt
 from typing import Any
 
 
@@ -15,6 +15,6 @@ def run_source(source: str, label: str, constants: Mapping[str, float | int]) ->
     """The names that the source defines; tracebacks show its lines under `label`."""
     filename = f"<{label}>"
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
-    namespace: dict[str, Any] = {"floor": floor, "NAN": nan, **constants}
+    namespace: dict[str, Any] = {"floor": floor, "sqrt": sqrt, "NAN": nan, **constants}
     exec(compile(source, filename, "exec"), namespace)  # noqa: S102  # our own emitter's text
     return namespace

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from mqd.rules.book import Condition, Limit
-from mqd.rules.compile.arguments import constants_of, known_flag, name_text
+from mqd.rules.compile.arguments import constants_of, known_flag, measure_text, name_text
 from mqd.rules.compile.emit import Emitter, comment
 from mqd.rules.compile.functions import run_source
 from mqd.rules.expressions import ir
-from mqd.rules.expressions.scope import FACT
+from mqd.rules.expressions.scope import FACT, MEASURE
+from mqd.rules.words.fact import finite
 from mqd.rules.words.facts import FACTS
 
 
@@ -20,7 +21,8 @@ class CompiledSet:
     """Conditions ready to run.
 
     `evaluate(bar, symbol, session, desk, strategy, order, subject=None)` returns a mask: its bit n
-    is condition n. `subject` is the thing in hand of a watch, a comparison or an invariant.
+    is condition n. `subject` is the thing in hand of a watch, a comparison or an invariant, or for
+    rules that measure the past the values of their measures by name.
     Objects that no condition reads may be None.
     """
 
@@ -34,14 +36,23 @@ class CompiledSet:
 
 
 def compile_set(
-    conditions: Sequence[Condition], limits: Iterable[Limit], label: str
+    conditions: Sequence[Condition],
+    limits: Iterable[Limit],
+    label: str,
+    bits: Sequence[int] | None = None,
+    *,
+    certainly: bool = False,
 ) -> CompiledSet:
-    """One function for all the conditions; `label` names it in tracebacks."""
+    """One function for all the conditions; `label` names it in tracebacks.
+
+    `bits` are their bits where these are not simply counted; `certainly` asks only for what is
+    certain, whatever an unknown answer counts as.
+    """
     read = dict.fromkeys(name for rule in conditions for name in ir.names(rule.when))
     emitter = Emitter(name_text)
     masked: list[str] = []
-    for bit, rule in enumerate(conditions):
-        text = emitter.truth(rule.when, possibly=rule.true_if_unknown)
+    for bit, rule in zip(bits or range(len(conditions)), conditions, strict=True):
+        text = emitter.truth(rule.when, possibly=rule.true_if_unknown and not certainly)
         masked += [f"    if {text}:{comment(rule.code)}", f"        mask |= {1 << bit}"]
     lines = [
         "def evaluate(bar, symbol, session, desk, strategy, order, subject=None):",
@@ -86,4 +97,8 @@ def _gathered(names: Iterable[ir.Name]) -> list[str]:
             if fact.known:
                 known = fact.known.replace(fact.source, fact.argument)
                 gathered.append(f"    {known_flag(fact.argument)} = {known}")
+        elif name.kind == MEASURE:
+            text = measure_text(name.name)
+            gathered.append(f"    {text} = subject[{name.name!r}]")
+            gathered.append(f"    {known_flag(text)} = {finite(text)}")
     return gathered

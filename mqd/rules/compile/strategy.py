@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from mqd.rules.book import Condition, Strategy
+from mqd.rules.book import Condition, Measure, Strategy
 from mqd.rules.compile.arguments import (
     arguments_of,
     constants_of,
@@ -22,7 +22,7 @@ from mqd.rules.compile.arguments import (
 )
 from mqd.rules.compile.emit import LARGEST_WHOLE, Emitter, comment
 from mqd.rules.compile.functions import run_source
-from mqd.rules.compile.measures import FUNCTIONS
+from mqd.rules.compile.measures import FUNCTIONS, Source
 from mqd.rules.expressions import ir
 from mqd.rules.expressions.scope import FACT, MEASURE, PARAM
 from mqd.rules.words.facts import ENTRY_QTY, FACTS, LARGEST, Fact
@@ -82,11 +82,8 @@ class _Writer:
 
     def __init__(self, strategy: Strategy, beside: Iterable[ir.Name]) -> None:
         self.strategy = strategy
-        self.measured = [(measure, FUNCTIONS[measure.function]) for measure in strategy.measures]
-        self.slots = [
-            slot.format(name=measure_text(measure.name)) for measure, function in self.measured
-            for slot in function.slots
-        ]  # fmt: skip
+        self.measured = [(measure, _source_of(measure)) for measure in strategy.measures]
+        self.slots = [slot for _, source in self.measured for slot in source.slots]
         everything = [condition.when for condition in (*strategy.no_trade, *strategy.exits)]
         sizing = [strategy.entry.qty.value, strategy.entry.stop_loss]
         self.read = _names_of([*everything, *sizing])
@@ -110,12 +107,13 @@ class _Writer:
         arguments = [fact.argument for fact in reads] + ["inputs_known", *self.slots]
         results = list(self.slots)
         body: list[str] = []
-        for measure, function in self.measured:
+        for measure, source in self.measured:
             name = measure_text(measure.name)
             body.append("    if inputs_known:")
-            body += [f"        {line.format(name=name)}" for line in function.update]
-            body.append(f"    {name} = {function.value.format(name=name)}")
-            known = f"{function.known.format(name=name)} and -{LARGEST!r} < {name} < {LARGEST!r}"
+            body += [f"        {line}" for line in source.update]
+            body += [f"    {line}" for line in source.then]
+            body.append(f"    {name} = {source.value}")
+            known = f"{source.known} and -{LARGEST!r} < {name} < {LARGEST!r}"
             body.append(f"    {known_flag(name)} = {known}")
             results += [name, known_flag(name)]
         return [self._head("measures", arguments), *body, f"    return ({_tuple(results)})"]
@@ -217,12 +215,21 @@ class _Writer:
         return lines
 
     def _measure_reads(self) -> list[Fact]:
-        read = [name for _, function in self.measured for name in function.reads]
+        read = [
+            name
+            for measure, _ in self.measured
+            for name in FUNCTIONS[measure.function].facts(measure.of)
+        ]
         return [FACTS[name] for name in dict.fromkeys(read)]
 
     def _head(self, name: str, arguments: Iterable[str]) -> str:
         self.arguments[name] = tuple(arguments)
         return f"def {name}({', '.join(self.arguments[name])}):"
+
+
+def _source_of(measure: Measure) -> Source:
+    of = FACTS[measure.of].argument if measure.of else ""
+    return FUNCTIONS[measure.function].write(measure_text(measure.name), of, measure.bars)
 
 
 def _is_fixed(rule: Condition, strategy: Strategy) -> bool:

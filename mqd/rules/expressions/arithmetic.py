@@ -71,6 +71,11 @@ class NumberReader:
             raise self.refused(body, "EXPR_UNIT", message, hint)
         return tree
 
+    def settled(self, body: ast.expr) -> ir.Numeric:
+        """The numeric tree of the whole text, in whatever unit it comes out."""
+        tree = self.number(body)
+        return self._settle(tree, RATIO if tree.unit == _FREE else tree.unit, body)
+
     def number(self, node: ast.expr) -> ir.Numeric:
         """The numeric tree of one node; its literals may still lack a unit."""
         match node:

@@ -16,7 +16,7 @@ from mqd.ground.units import BOOL, EXCHANGE_TIME, TIME_OF_DAY, Unit
 from mqd.rules.expressions import ir
 from mqd.rules.expressions.arithmetic import NumberReader, RefusedPart, dotted_name
 from mqd.rules.expressions.parse import NotAnExpression, parse
-from mqd.rules.expressions.scope import can_be_unknown
+from mqd.rules.expressions.scope import OTHERS, can_be_unknown
 from mqd.rules.problems import Problems, did_you_mean
 
 if TYPE_CHECKING:
@@ -55,6 +55,12 @@ def read_number(
     """The tree of an expression whose value has this unit, or None when problems were noted."""
     reader = _Reader(scalar, scope, problems, rule)
     return reader.whole(lambda body: reader.number_in(unit, body))
+
+
+def read_value(scalar: Scalar, scope: Scope, problems: Problems, rule: str) -> ir.Numeric | None:
+    """The tree of an expression whose value may have any unit, or None when problems were noted."""
+    reader = _Reader(scalar, scope, problems, rule)
+    return reader.whole(reader.settled)
 
 
 class _Reader(NumberReader):
@@ -175,7 +181,7 @@ class _Reader(NumberReader):
 
     def _member(self, subject: ir.Name, node: ast.expr) -> str:
         word = node.id if isinstance(node, ast.Name) else ""
-        if word not in subject.members:
+        if word not in subject.members and OTHERS not in subject.members:
             message = f"`{subject.name}` is never `{ast.unparse(node)}`."
             hint = did_you_mean(word, subject.members)
             raise self.refused(node, "EXPR_NOT_A_MEMBER", message, hint)

@@ -7,11 +7,17 @@ from dataclasses import dataclass, field
 from mqd.ground.units import Unit
 from mqd.rules.expressions.ir import Name
 from mqd.rules.words.facts import ENTRY_QTY, FACTS
+from mqd.rules.words.streams import ROW_WORDS
 
 FACT = "fact"
 PARAM = "param"
 MEASURE = "measure"
 LIMIT = "limit"
+ROW = "row"
+"""A word of a row of a stream, such as the P&L of a finished trade."""
+
+OTHERS = "..."
+"""Among the members of an enumerated name: there may be more, in a file that cannot be read."""
 
 UNDECIDED = Unit("undecided")
 """The unit of a name whose declaration is wrong: reading it adds no problem of its own."""
@@ -21,6 +27,10 @@ def can_be_unknown(name: Name) -> bool:
     """Whether there are moments in which the name has no value."""
     if name.kind == MEASURE or name.name == ENTRY_QTY.name:
         return True
+    if name.kind == ROW:
+        return any(
+            bool(words[name.name].known) for words in ROW_WORDS.values() if name.name in words
+        )
     return name.kind == FACT and bool(FACTS[name.name].known)
 
 

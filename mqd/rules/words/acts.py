@@ -7,6 +7,8 @@ _PAGE = {
 }
 
 PROTECT = "protect"
+PAUSE = "pause"
+PROMOTE = "promote"
 
 WATCH_ACTS: dict[str, dict[str, str]] = {
     "order": {
@@ -24,6 +26,12 @@ WATCH_ACTS: dict[str, dict[str, str]] = {
     "desk": {
         "take_snapshot": "The broker is asked for its orders, executions, positions and cash.",
         **_PAGE,
+    },
+    "strategy": {
+        "flag": "The strategy is shown for review; it goes on.",
+        PAUSE: "The strategy opens nothing until `until` is true.",
+        "retire": "The strategy opens nothing until a person puts it back.",
+        PROMOTE: "A larger allocation is proposed; for real money a person has to agree by name.",
     },
 }
 """What each watch may do, by what it watches."""

@@ -22,6 +22,7 @@ DESK_EVENTS: dict[str, str] = {
     "halt_ordered": "A person ordered that nothing is opened and working entries are asked back.",
     "flatten_ordered": "A person ordered that every position of the desk is closed.",
     "resume_ordered": "A person ordered that the desk opens positions again.",
+    "none_left": "The last strategy that could open positions was retired.",
 }
 
 BREAKER_EVENTS: dict[str, str] = {
@@ -30,10 +31,28 @@ BREAKER_EVENTS: dict[str, str] = {
     "time_passed": "Something happened, whatever it was; the desk's clock may have gone on.",
 }
 
+PROTECTION_EVENTS: dict[str, str] = {
+    "came_true": "What the protection watches for has come true, or is so again after news: a "
+    "trade that finished, an entry that was sent, a block that ended.",
+    "came_untrue": "What it watches for is not true any more.",
+    "time_over": "The time of its block is over.",
+    "rearm_ordered": "A person ordered that it blocks no more.",
+}
+
+STRATEGY_EVENTS: dict[str, str] = {
+    "review_called_for": "A row of its watch wants a person to look at it.",
+    "pause_called_for": "A row of its watch wants it to rest until something is over.",
+    "retirement_called_for": "A row of its watch wants it to end.",
+    "pause_ended": "What it rested for is over: the `until` of the row that paused it is true.",
+    "enable_ordered": "A person put it back, by name and with a reason.",
+}
+
 MACHINE_EVENTS: dict[str, dict[str, str]] = {
     "order": ORDER_EVENTS,
     "desk": DESK_EVENTS,
     "breaker": BREAKER_EVENTS,
+    "protection": PROTECTION_EVENTS,
+    "strategy": STRATEGY_EVENTS,
 }
 
 WITH_ORDERS = "order"

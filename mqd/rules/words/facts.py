@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from mqd.ground.units import SHARES
+from mqd.rules.words.attributing import ATTRIBUTING
 from mqd.rules.words.auditing import AUDITING
 from mqd.rules.words.breaking import BREAKING
 from mqd.rules.words.fact import (
+    ALLOCATION,
     BREAKER_GUARD,
     CHECK,
     DATA,
     DESK_WATCH,
     DRIFT_OF_ACCOUNT,
     DRIFT_OF_POSITION,
+    ENDED_ENTRY,
+    EVIDENCE,
+    FINISHED_TRADE,
     INVARIANT,
     LARGEST,
     ORDER_GUARD,
@@ -20,15 +25,32 @@ from mqd.rules.words.fact import (
     PROFILE_MEANINGS,
     PROFILES,
     PROTECTION,
+    PROTECTION_GUARD,
+    REGIME,
     STRATEGY,
+    STRATEGY_WATCH,
     WATCHES,
     Fact,
 )
+from mqd.rules.words.judging import JUDGING
+from mqd.rules.words.protecting import PROTECTING
+from mqd.rules.words.sharing import SHARING
 from mqd.rules.words.trading import MARKET, TRADING
 from mqd.rules.words.watching import WATCHING
 
 FACTS: dict[str, Fact] = {
-    fact.name: fact for fact in (*MARKET, *TRADING, *BREAKING, *WATCHING, *AUDITING)
+    fact.name: fact
+    for fact in (
+        *MARKET,
+        *TRADING,
+        *SHARING,
+        *PROTECTING,
+        *BREAKING,
+        *WATCHING,
+        *JUDGING,
+        *AUDITING,
+        *ATTRIBUTING,
+    )
 }
 
 ENTRY_QTY = Fact(
@@ -46,14 +68,18 @@ def facts_in(scope: str) -> dict[str, Fact]:
 
 
 __all__ = [
+    "ALLOCATION",
     "BREAKER_GUARD",
     "CHECK",
     "DATA",
     "DESK_WATCH",
     "DRIFT_OF_ACCOUNT",
     "DRIFT_OF_POSITION",
+    "ENDED_ENTRY",
     "ENTRY_QTY",
+    "EVIDENCE",
     "FACTS",
+    "FINISHED_TRADE",
     "INVARIANT",
     "LARGEST",
     "ORDER_GUARD",
@@ -62,7 +88,10 @@ __all__ = [
     "PROFILES",
     "PROFILE_MEANINGS",
     "PROTECTION",
+    "PROTECTION_GUARD",
+    "REGIME",
     "STRATEGY",
+    "STRATEGY_WATCH",
     "WATCHES",
     "Fact",
     "facts_in",

@@ -18,8 +18,11 @@ NUMBERS: dict[str, str] = {
     "position.entry_price": "the entry price",
     "entry.qty": "the shares to buy",
     "desk.pnl": "the desk's P&L of the session",
+    "week.pnl": "the desk's P&L of the week",
+    "desk.previous_pnl": "the desk's P&L of the session before",
     "desk.state": "the desk",
     "desk.profile": "the profile",
+    "strategy.thesis": "the strategy's thesis",
     "desk.open_positions": "the desk's open positions",
     "desk.orders_today": "the desk's orders today",
     "desk.queued_orders": "the orders without an answer",
@@ -35,6 +38,16 @@ NUMBERS: dict[str, str] = {
     "order.stop_loss": "the planned stop",
     "order.filled_qty": "the shares filled",
     "symbol.previous_close": "the close before",
+    "order.opposite_signals": "the other strategies' signals for the other side",
+    "portfolio.equity": "what the account is worth",
+    "portfolio.exposure": "what the strategies have in the market",
+    "portfolio.largest_exposure": "the largest exposure",
+    "portfolio.invested": "what is invested in the account",
+    "portfolio.reserve": "the reserve",
+    "strategy.capital": "the strategy's share of the account",
+    "strategy.capital_used": "what the strategy uses of it",
+    "day.pnl": "the strategy's P&L of the day",
+    "day.desk_pnl": "the desk's P&L of the day",
     "symbol.lot": "the symbol's lot",
     "symbol.tick": "the symbol's tick",
     "account.age": "the age of the account's word",
@@ -48,6 +61,14 @@ NUMBERS: dict[str, str] = {
     "symbol.unknown_orders": "the symbol's orders of unknown outcome",
     "symbol.external_orders": "the symbol's external orders",
     "order.since_same": "the time since the same order was made",
+    "trade.entry_price": "the trade's entry price",
+    "trade.entry_decided": "the price that the entry was decided at",
+    "trade.planned_stop": "the stop that its entry planned",
+    "trade.exit_bar_open": "the open of the bar that ended the trade",
+    "trade.held": "the time that the trade was held",
+    "trade.number": "the session's filled entries up to this one's",
+    "trade.rejected_exits": "the trade's rejected exits",
+    "trade.failed_exits": "the trade's exits that ended short",
     "order.role": "the order's role",
     "order.state": "the order",
     "order.age": "the order's age",
@@ -94,6 +115,40 @@ NUMBERS: dict[str, str] = {
     "audit.commands_unrecorded": "the orders sent that the desk does not know",
 }
 
+NUMBERS |= {
+    "record.losses_in_a_row": "its losses in a row",
+    "record.week_pnl": "its P&L of the week",
+    "record.sessions": "the sessions it is judged by",
+    "record.trades": "its trades in these sessions",
+    "record.win_rate": "its win rate",
+    "record.profit_factor": "its profit factor",
+    "record.sharpe": "its Sharpe ratio",
+    "record.trades_under_water": "its trades under water in a row",
+    "vix.close": "the VIX",
+    "vix.lowest": "the lowest VIX of the sessions that count",
+    "evidence.trades": "the trades on the thesis",
+    "evidence.win_rate": "their win rate",
+    "evidence.pnl": "their P&L",
+}
+
+OF_ROWS: dict[str, str] = {
+    "exit_reason": "the exit reason",
+    "pnl": "the P&L",
+    "held": "the time held",
+    "qty": "the shares bought",
+    "entry_price": "the entry price",
+    "exit_price": "the exit price",
+    "strategy": "the strategy",
+    "symbol": "the symbol",
+    "open": "the open",
+    "high": "the high",
+    "low": "the low",
+    "close": "the close",
+    "volume": "the volume",
+    "change": "the change",
+}
+"""The words of a stream's rows, which a protection's measures read; the row says whose they are."""
+
 SINGULAR = frozenset({"bar.volume", "drift.qty", "audit.position_gap", "audit.fill_gap"})
 """Counted in shares, but said as one thing: the volume *is* 0."""
 
@@ -115,6 +170,10 @@ ANSWERS: dict[str, tuple[str, str]] = {
         "the session's first bar is missing",
     ),
     "strategy.enabled": ("the strategy is enabled", "the strategy is not enabled"),
+    "strategy.paused_this_week": (
+        "no later week has begun since it was paused",
+        "a later week has begun since it was paused",
+    ),
     "position.is_open": ("the strategy holds a position", "the strategy holds no position"),
     "session.is_open": ("the session is open", "the session is not open"),
     "desk.is_in_step": (
@@ -160,6 +219,22 @@ ANSWERS: dict[str, tuple[str, str]] = {
         "the broker holds fewer shares than the desk",
         "the broker holds no fewer shares than the desk",
     ),
+    "week.is_new": (
+        "the session is the first of its week", "the session is not the first of its week",
+    ),
+    "order.has_protection_error": (
+        "a protection could not be asked", "every protection could be asked",
+    ),
+    "order.has_older_lock": (
+        "a block by rules before these ones still holds",
+        "no block by rules before these ones holds",
+    ),
+    "protection.goes_on": (
+        "the time of its block is not over", "its block has no time that is left",
+    ),
+    "protection.waits_for_person": (
+        "its block ends by a person's word only", "its block ends by itself",
+    ),
     "order.was_taken": (
         "the broker may have taken the request", "the broker provably did not take the request",
     ),
@@ -169,6 +244,11 @@ ANSWERS: dict[str, tuple[str, str]] = {
     "held.takes_stop": (
         "the broker takes a stop order of so many shares",
         "the broker takes no stop order of so many shares",
+    ),
+    "trade.is_stopped": ("a stop ended the trade", "no stop ended the trade"),
+    "strategy.pauses_in_regime": (
+        "the strategy pauses in this regime of the market",
+        "the strategy does not pause in this regime of the market",
     ),
     "held.is_external": (
         "the position was not opened by this desk", "the position was opened by this desk",

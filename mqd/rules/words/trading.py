@@ -21,6 +21,7 @@ from mqd.rules.words.fact import (
     CHECK,
     DATA,
     DESK_WATCH,
+    ENDED_ENTRY,
     INVARIANT,
     ORDER_GUARD,
     ORDER_WATCH,
@@ -28,11 +29,13 @@ from mqd.rules.words.fact import (
     PROFILES,
     PROTECTION,
     STRATEGY,
+    STRATEGY_WATCH,
     WATCHES,
     Fact,
     finite,
 )
 from mqd.rules.words.orders import ORDER_TYPES, TIMES_IN_FORCE
+from mqd.rules.words.theses import THESIS_STATUSES
 
 
 def _bar(name: str, unit: Unit, means: str) -> Fact:
@@ -56,6 +59,7 @@ _STRATEGY = frozenset({STRATEGY})
 _CHECK = frozenset({CHECK})
 _GATE = frozenset({PROTECTION, CHECK})
 _GUARDED = frozenset({ORDER_GUARD, ORDER_WATCH})
+_OF_AN_ORDER = frozenset({*_GUARDED, ENDED_ENTRY})
 
 MARKET = (
     _bar("open", PRICE, "The first price of the minute."),
@@ -96,7 +100,9 @@ MARKET = (
 
 TRADING = (
     Fact(
-        "strategy.enabled", BOOL, "The strategy's status lets it trade in this profile.",
+        "strategy.enabled", BOOL,
+        "The strategy's status lets it trade in this profile, nobody has switched it off, and it "
+        "is neither paused nor retired.",
         frozenset({STRATEGY, CHECK}), "strategy.enabled",
     ),
     Fact(
@@ -129,7 +135,7 @@ TRADING = (
     ),
     Fact(
         "desk.profile", TEXT, "Where the desk runs.",
-        frozenset({DATA, PROTECTION, CHECK, *WATCHES}), "desk.profile_code",
+        frozenset({DATA, PROTECTION, CHECK, *WATCHES, STRATEGY_WATCH}), "desk.profile_code",
         members=PROFILES, is_integer=True,
     ),
     Fact(
@@ -172,6 +178,12 @@ TRADING = (
         "symbol.previous_close", PRICE,
         "The close of the session's bar before the newest one; unknown before there was one.",
         _CHECK, "symbol.previous_close", "symbol.previous_close > 0.0",
+    ),
+    Fact(
+        "strategy.pauses_in_regime", BOOL,
+        "The regime of the market is one that the strategy pauses in; unknown while the regime is "
+        "and the strategy pauses in any.",
+        _CHECK, "order.pauses_in_regime", "order.pauses_in_regime is not None",
     ),
     _told(
         "is_tradable", BOOL,
@@ -234,12 +246,13 @@ TRADING = (
         _CHECK, "order.opposite_orders", is_integer=True,
     ),
     Fact(
-        "symbol.position_qty", SHARES, "Shares held of this symbol, all strategies together.",
+        "symbol.position_qty", SHARES,
+        "Shares held of this symbol, whoever holds them; sold short they count as much.",
         _CHECK, "symbol.position_qty",
     ),
     Fact(
         "order.qty", SHARES, "The shares of the order.",
-        frozenset({CHECK, *_GUARDED}), "order.qty",
+        frozenset({CHECK, *_OF_AN_ORDER}), "order.qty",
     ),
     Fact(
         "order.price", PRICE, "The price the decision was made at.", _CHECK, "order.price"
@@ -255,12 +268,16 @@ TRADING = (
     ),
     Fact(
         "order.filled_qty", SHARES, "The shares filled, the event in hand counted.",
-        _GUARDED, "order.filled_qty",
+        _OF_AN_ORDER, "order.filled_qty",
     ),
     Fact(
         "order.since_sent", DURATION,
         "From when it was last sent until the event in hand, or until the question that the event "
         "answers; longer than anything for an order that never left.",
         _GUARDED, "order.since_sent_s",
+    ),
+    Fact(
+        "strategy.thesis", TEXT, "How the thesis stands that the strategy trades on.",
+        _CHECK, "strategy.thesis_code", members=THESIS_STATUSES, is_integer=True,
     ),
 )  # fmt: skip

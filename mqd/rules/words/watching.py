@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from mqd.ground.units import BOOL, DURATION, ORDERS, PRICE, REQUESTS, SHARES, TEXT, Unit
-from mqd.rules.words.fact import DESK_WATCH, ORDER_WATCH, POSITION_WATCH, Fact, finite
+from mqd.rules.words.fact import (
+    DESK_WATCH,
+    ENDED_ENTRY,
+    ORDER_WATCH,
+    POSITION_WATCH,
+    Fact,
+    finite,
+)
 
 ROLES = ("entry", "exit", "external", "protective")
+_WATCHED = frozenset({ORDER_WATCH})
+_LOOKED_BACK_AT = frozenset({ORDER_WATCH, ENDED_ENTRY})
 
 
-def _order(name: str, unit: Unit, means: str, source: str = "") -> Fact:
+def _order(
+    name: str, unit: Unit, means: str, source: str = "", scopes: frozenset[str] = _WATCHED
+) -> Fact:
     read = f"subject.{source or name}"
-    return Fact(
-        f"order.{name}", unit, means, frozenset({ORDER_WATCH}), read, is_integer=unit.is_count
-    )
+    return Fact(f"order.{name}", unit, means, scopes, read, is_integer=unit.is_count)
 
 
 def _held(name: str, unit: Unit, means: str, source: str = "", known: str = "") -> Fact:
@@ -31,8 +40,6 @@ def _desk(name: str, unit: Unit, means: str, source: str = "", known: str = "") 
     )  # fmt: skip
 
 
-_WATCHED = frozenset({ORDER_WATCH})
-
 WATCHING = (
     Fact(
         "order.role", TEXT,
@@ -42,9 +49,12 @@ WATCHING = (
     ),
     Fact(
         "order.state", TEXT, "The state of the order's lifecycle.",
-        _WATCHED, "subject.state_code", is_integer=True,
+        _LOOKED_BACK_AT, "subject.state_code", is_integer=True,
     ),
-    _order("age", DURATION, "Since the order was made.", "age_s"),
+    _order(
+        "age", DURATION, "Since the order was made; of one that has ended, until then.", "age_s",
+        _LOOKED_BACK_AT,
+    ),
     _order(
         "silence", DURATION, "Since the desk last asked or heard anything about it.", "silence_s"
     ),
@@ -65,7 +75,7 @@ WATCHING = (
     ),
     Fact(
         "desk.is_protected", BOOL,
-        "A protection lets no entry through, as the last bar left them.",
+        "A protection lets no entry of the order's strategy and symbol through, asked now.",
         _WATCHED, "subject.is_protected",
     ),
     Fact(

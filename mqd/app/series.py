@@ -1,0 +1,122 @@
+"""Daily values from files, told to the desk as events, and none before its session has closed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from datetime import date, timedelta
+from pathlib import Path
+
+from mqd.app.operate import desk_time_ns
+from mqd.engine.state import DeskState
+from mqd.feeds.calendar import ExchangeCalendar
+from mqd.feeds.daily_series import DailyValue, read_series, series_file
+from mqd.ground.errors import SettingsError
+from mqd.model.event import Event, SeriesValueTold, SessionOpened
+from mqd.ports.clock import Clock
+from mqd.ports.feed import FeedEvent
+from mqd.rules.book import RuleBook, Series
+from mqd.runtime.desk import Desk
+
+_LONGEST_BREAK_DAYS = 14  # far longer than any number of days without a session
+_ONE_DAY = timedelta(days=1)
+
+
+class SeriesFiles:
+    """The files of every series that the rules declare, in one folder."""
+
+    def __init__(self, folder: str, book: RuleBook) -> None:
+        self._folder = Path(folder)
+        self._series = book.series
+        self._calendar = ExchangeCalendar()
+        self._read: dict[str, tuple[tuple[int, int], list[DailyValue]]] = {}
+
+    def news(self, state: DeskState, at_ns: int, before: str) -> Iterator[SeriesValueTold]:
+        """What the desk has not been told yet of the sessions before this date.
+
+        Only as many values as are looked at together, each once; again where it was corrected.
+
+        Raises:
+            SettingsError: a file cannot be read.
+        """
+        for series in self._series:
+            path = series_file(self._folder, series.id)
+            if path is None:
+                continue
+            told = {each.date: each.value for each in state.series.get(series.id, ())}
+            values = [each for each in self._values(path) if each.date < before]
+            for each in values[-series.counts :]:
+                if told.get(each.date) != each.value:
+                    yield self._event(series, each, at_ns)
+
+    def stamps(self) -> tuple[tuple[int, int], ...]:
+        """When each file was written last, and its size: they change with its content."""
+        paths = (series_file(self._folder, series.id) for series in self._series)
+        return tuple((0, 0) if path is None else _stamp(path) for path in paths)
+
+    def _values(self, path: Path) -> list[DailyValue]:
+        """The values of a file, which is read again where it changed."""
+        stamp = _stamp(path)
+        known = self._read.get(path.name)
+        if known is None or known[0] != stamp:
+            known = self._read[path.name] = stamp, read_series(path)
+        return known[1]
+
+    def _event(self, series: Series, value: DailyValue, at_ns: int) -> SeriesValueTold:
+        """The event of a value, good through the last session that may go by it."""
+        after = date.fromisoformat(value.date) + _ONE_DAY
+        until = after + timedelta(days=_LONGEST_BREAK_DAYS + series.stale_after)
+        later = self._calendar.sessions(after.isoformat(), until.isoformat())
+        good_through = later[series.stale_after - 1].date if later else value.date
+        return SeriesValueTold(at_ns, series.id, value.date, value.value, good_through)
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_mtime_ns, status.st_size
+
+
+def known_before(state: DeskState) -> str:
+    """The date before which every session has closed, as the desk knows it; nothing before any."""
+    if not state.session.date or state.session.is_open:
+        return state.session.date
+    return (date.fromisoformat(state.session.date) + _ONE_DAY).isoformat()
+
+
+class SeriesWatch:
+    """A source of interruptions for a desk that runs: looks where a file or the session changed.
+
+    A file that cannot be read tells nothing: its series is stale before long, and `mqd nightly`
+    says what is wrong with it.
+    """
+
+    def __init__(self, files: SeriesFiles, desk: Desk, clock: Clock) -> None:
+        self._files = files
+        self._desk = desk
+        self._clock = clock
+        self._looked: object = None
+
+    def __call__(self) -> Iterator[SeriesValueTold]:
+        """What is new; nothing where nothing changed since the last look."""
+        state = self._desk.state
+        before = known_before(state)
+        with suppress(OSError, SettingsError):
+            seen = (self._files.stamps(), before)
+            if seen != self._looked:
+                self._looked = seen
+                at_ns = desk_time_ns(state, self._clock)
+                yield from list(self._files.news(state, at_ns, before))
+
+
+def with_series(
+    events: Iterable[FeedEvent], files: SeriesFiles, state: DeskState
+) -> Iterator[Event]:
+    """Recorded events, and before each session opens the daily values that were known by then.
+
+    Raises:
+        SettingsError: a file cannot be read.
+    """
+    for event in events:
+        if isinstance(event, SessionOpened):
+            yield from files.news(state, event.at_ns, event.date)
+        yield event

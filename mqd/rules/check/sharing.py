@@ -1,0 +1,168 @@
+"""The portfolio: the account that is assumed, what may be invested, and who may use how much."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+
+from mqd.ground.canonical import decimal_text
+from mqd.rules.book import Allotment, Condition, Portfolio, Reallocation, Strategy
+from mqd.rules.check.conditions import fact_scope, read_one
+from mqd.rules.check.document import Document
+from mqd.rules.check.limits import read_limit
+from mqd.rules.check.values import number
+from mqd.rules.expressions import ir
+from mqd.rules.problems import WARNING, did_you_mean
+from mqd.rules.words.facts import ALLOCATION
+from mqd.rules.words.sharing import SHARING
+
+CODES = {
+    "ALLOCATION_ABOVE_WHOLE": "Strategies may use more than the whole account together.",
+    "ALLOCATION_OUT_OF_RANGE": "A share of the account lies outside its own range.",
+    "ALLOCATION_OF_NOBODY": "A share of the account is for a strategy that is not there.",
+    "ALLOCATION_MISSING": "A strategy that trades has no share of the account.",
+    "NO_ENTRY_POSSIBLE": "At the assumed size of the account a strategy could never enter.",
+    "PORTFOLIO_MISSING": "A check reads the portfolio, and no document declares one.",
+}
+
+_VALUES = ("account_usd", "max_exposure", "reserve", "smallest_entry_usd")
+_READ_OF_IT = {fact.name for fact in SHARING if "capital" in fact.name or "portfolio" in fact.name}
+_TRADES = frozenset({"paper", "live"})
+
+
+def read_portfolio(document: Document) -> Portfolio | None:
+    """The portfolio, or None where a part of it is wrong."""
+    values = [read_limit(document, ("account", name)) for name in _VALUES]
+    allotments = [_allotment(document, key.text) for key, _ in document.pairs("strategies")]
+    reallocation = _reallocation(document)
+    told = [each for each in allotments if each is not None]
+    _check_whole(document, told)
+    known = {
+        each.name: each.value
+        for each in values
+        if each is not None and isinstance(each.value, Decimal)
+    }
+    if len(known) < len(_VALUES) or len(told) < len(allotments):
+        return None
+    return Portfolio(
+        header=document.header(),
+        values=tuple(each for each in values if each is not None),
+        account_usd=known["account_usd"],
+        max_exposure=known["max_exposure"],
+        reserve=known["reserve"],
+        smallest_entry_usd=known["smallest_entry_usd"],
+        allotments=tuple(told),
+        reallocation=reallocation,
+    )
+
+
+def in_declared_order(
+    strategies: Iterable[Strategy], portfolio: Portfolio | None
+) -> tuple[Strategy, ...]:
+    """The strategies as the portfolio lists them; those that it does not list by id, after."""
+    found = tuple(strategies)
+    if portfolio is None:
+        return found
+    places = {each.strategy: place for place, each in enumerate(portfolio.allotments)}
+    return tuple(sorted(found, key=lambda each: (places.get(each.id, len(places)), each.id)))
+
+
+def check_shares(
+    document: Document, portfolio: Portfolio, strategies: list[Strategy | None]
+) -> None:
+    """Who has a share is there, who trades has one, and it is enough for some entry."""
+    known = {each.id for each in strategies if each is not None}
+    if len(known) < len(strategies):
+        return  # a strategy could not be read, which is told where it happened
+    shares = {each.strategy: each for each in portfolio.allotments}
+    for each in portfolio.allotments:
+        if each.strategy not in known:
+            document.note(
+                each.place, ("strategies", each.strategy), "ALLOCATION_OF_NOBODY",
+                f"There is no strategy `{each.strategy}`.", did_you_mean(each.strategy, known),
+            )  # fmt: skip
+    for strategy in strategies:
+        if strategy is None or strategy.status not in _TRADES:
+            continue
+        if strategy.id not in shares:
+            document.notes.problems.add(
+                strategy.header.place, strategy.id, "ALLOCATION_MISSING",
+                f"`{strategy.id}` has no share of the account, so that it opens nothing.",
+                f"give it one under `strategies` in the portfolio `{document.id}`", WARNING,
+            )  # fmt: skip
+        else:
+            _check_some_entry(document, portfolio, shares[strategy.id])
+
+
+def check_portfolio_is_there(document: Document, conditions: Iterable[Condition]) -> None:
+    """What reads the portfolio needs one: without it every entry would be refused."""
+    for rule in conditions:
+        read = [name.name for name in ir.names(rule.when) if name.name in _READ_OF_IT]
+        if read:
+            document.note(
+                document.place_of("entries", rule.code, "when"), ("entries", rule.code),
+                "PORTFOLIO_MISSING",
+                f"`{read[0]}` is read, and no document declares a portfolio.",
+                "add `desk/portfolio.yaml` as `mqd init` writes it for a new desk",
+            )  # fmt: skip
+
+
+def _allotment(document: Document, strategy: str) -> Allotment | None:
+    path = ("strategies", strategy)
+    share, low, high = (number(document.text(*path, key)) for key in ("share", "min", "max"))
+    if share is None or low is None or high is None:
+        return None
+    if not low <= share <= high:
+        document.note(
+            document.place_of(*path, "share"), path, "ALLOCATION_OUT_OF_RANGE",
+            f"The share of `{strategy}` is {_percent(share)}, outside its range "
+            f"{_percent(low)} to {_percent(high)}.",
+            "40 % is written 0.4; change the share, or its range if that is what you mean",
+        )  # fmt: skip
+        return None
+    return Allotment(
+        strategy, share, low, high, document.text(*path, "because"), document.key_place(*path)
+    )
+
+
+def _check_whole(document: Document, allotments: list[Allotment]) -> None:
+    """All shares together; exactly the whole is allowed, a hundredth of a per cent more is not."""
+    together = sum((each.share for each in allotments), Decimal(0))
+    if together > 1:
+        document.note(
+            document.key_place("strategies"), ("strategies",), "ALLOCATION_ABOVE_WHOLE",
+            f"The strategies may use {_percent(together)} of the account together.",
+            "lower shares until they add up to 1, which is 100 %, or less",
+        )  # fmt: skip
+
+
+def _check_some_entry(document: Document, portfolio: Portfolio, allotment: Allotment) -> None:
+    """What the first entry may cost at the assumed size: by the share, the cap, the reserve."""
+    kept = 1 - portfolio.reserve
+    room_usd = portfolio.account_usd * min(allotment.share, portfolio.max_exposure, kept)
+    if room_usd < portfolio.smallest_entry_usd:
+        room, least = decimal_text(room_usd), decimal_text(portfolio.smallest_entry_usd)
+        document.note(
+            allotment.place, ("strategies", allotment.strategy), "NO_ENTRY_POSSIBLE",
+            f"With an account of {decimal_text(portfolio.account_usd)} USD "
+            f"`{allotment.strategy}` may use {room} USD, and the smallest entry is {least} USD.",
+            "give it more, or keep less in reserve",
+        )  # fmt: skip
+
+
+def _reallocation(document: Document) -> Reallocation | None:
+    if not document.pairs("reallocation"):
+        return None
+    scope = fact_scope(ALLOCATION)
+    raises, returns = (
+        read_one(document, ("reallocation", code), "when", scope, "skip", code)
+        for code in ("raises", "returns")
+    )
+    by = number(document.text("reallocation", "step"))
+    if raises is None or returns is None or by is None:
+        return None
+    return Reallocation(by, raises, returns, document.key_place("reallocation"))
+
+
+def _percent(share: Decimal) -> str:
+    return f"{decimal_text(share * 100)} %"
