@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 
 from mqd.app.account import LIVE, Account
 from mqd.app.questions import NobodyThereError, Questions
+from mqd.app.series import series_warnings
 from mqd.app.settings import Settings
 from mqd.brokers.alpaca.fields import (
     MisfitError,
@@ -36,7 +37,7 @@ from mqd.ground.times import NS_PER_S, clock_text, to_datetime
 from mqd.model.snapshot import SymbolProperties
 from mqd.ports.calendar import Session
 from mqd.ports.clock import Clock
-from mqd.publish.thesis_gate import thesis_warnings
+from mqd.publish.before_a_run import warnings_before
 from mqd.rules.book import RuleBook
 from mqd.store.database import file_of, journal_url, refuse_other_files
 from mqd.store.limits import DEFAULT as JOURNAL_LIMITS
@@ -173,8 +174,11 @@ class Preflight:
                 "approved rules", FAILED, f"approved for real money: {was}",
                 f"after a review, set `approved_rules: {digest}` in the config",
             )  # fmt: skip
-        for line in thesis_warnings(self._book, self._settings.profile):
-            yield Check("theses", WARNING, line)
+        profile = self._settings.profile
+        for line in warnings_before(self._book, profile):
+            yield Check("strategies", WARNING, line)
+        for line in series_warnings(self._book, profile, self._settings.series):
+            yield Check("daily values", WARNING, line)
         yield from self._real_money()
 
     def _real_money(self) -> Iterator[Check]:

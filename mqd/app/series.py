@@ -16,10 +16,12 @@ from mqd.model.event import Event, SeriesValueTold, SessionOpened
 from mqd.ports.clock import Clock
 from mqd.ports.feed import FeedEvent
 from mqd.rules.book import RuleBook, Series
+from mqd.rules.expressions import ir
 from mqd.runtime.desk import Desk
 
 _LONGEST_BREAK_DAYS = 14  # far longer than any number of days without a session
 _ONE_DAY = timedelta(days=1)
+_HAS_FILES = frozenset({"paper", "live"})  # a rehearsal goes without
 
 
 class SeriesFiles:
@@ -81,6 +83,31 @@ def known_before(state: DeskState) -> str:
     if not state.session.date or state.session.is_open:
         return state.session.date
     return (date.fromisoformat(state.session.date) + _ONE_DAY).isoformat()
+
+
+def series_warnings(book: RuleBook, profile: str, folder: str) -> Iterator[str]:
+    """One line for each series that a desk of this profile would know nothing of."""
+    if profile not in _HAS_FILES:
+        return
+    for series in book.series:
+        try:
+            path = series_file(Path(folder), series.id)
+            told = "" if path is not None and read_series(path) else f"{folder} has no value of it"
+        except SettingsError as error:
+            told = str(error)
+        if told:
+            unanswered = ", ".join(_readers(book, series.id))
+            yield (
+                f"series {series.id}: {told}; what reads it stays unknown ({unanswered}); "
+                "docs/operator.md shows the file"
+            )
+
+
+def _readers(book: RuleBook, series: str) -> Iterator[str]:
+    """The codes of the rows that read a series."""
+    for rule in book.strategy_watch.conditions:
+        if any(name.name.startswith(f"{series}.") for name in ir.names(rule.when)):
+            yield rule.code
 
 
 class SeriesWatch:

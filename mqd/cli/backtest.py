@@ -71,8 +71,8 @@ def backtest(
     from mqd.app.backtest import run_backtest
     from mqd.app.settings import rules_folder
     from mqd.cli.console import print_sentence
+    from mqd.publish.before_a_run import warnings_before
     from mqd.publish.tables import DecisionTable, trades_csv
-    from mqd.publish.thesis_gate import thesis_warnings
     from mqd.rules.changes import Changes
     from mqd.rules.validate import load_rules
 
@@ -93,22 +93,27 @@ def backtest(
     if form is TableFormat.json:
         typer.echo(json.dumps(_as_json(result, keeper.count), indent=1))
     else:
-        for line in thesis_warnings(book, "backtest"):
+        for line in warnings_before(book, "backtest"):
             print_sentence(f"warning: {line}")
-        _show(result, keeper.count)
+        _show(result, keeper)
 
 
 class _DecisionKeeper:
     """Counts decisions, and keeps them when a file of them is wanted."""
 
     def __init__(self, *, keep: bool) -> None:
+        from mqd.publish.no_trades import InTheWay
+
         self.kept: list[Decision] = []
         self.count = 0
+        self.in_the_way = InTheWay()
         self._keep = keep
 
     def saw(self, event: Event, outcome: Outcome, state: DeskState) -> None:
         """Take note of one event's decisions."""
-        self.count += len(outcome.decisions)
+        for decision in outcome.decisions:
+            self.count += 1
+            self.in_the_way.count(decision)
         if self._keep:
             self.kept += outcome.decisions
 
@@ -141,8 +146,8 @@ def _as_json(result: BacktestResult, decisions: int) -> dict[str, Any]:
     }
 
 
-def _show(result: BacktestResult, decisions: int) -> None:
-    from mqd.cli.console import print_trimmed, stdout_console
+def _show(result: BacktestResult, keeper: _DecisionKeeper) -> None:
+    from mqd.cli.console import print_sentence, print_trimmed, stdout_console
     from mqd.cli.tables import print_table
 
     console = stdout_console()
@@ -152,8 +157,11 @@ def _show(result: BacktestResult, decisions: int) -> None:
         print_trimmed(console, lambda: print_table(console, _COLUMNS, rows, numbers, "bold"))
     console.print(
         f"{len(result.trades)} trades, {result.won} won, P&L {result.pnl_usd:+.2f} USD; "
-        f"{result.bars:,} bars, {decisions:,} decisions"
+        f"{result.bars:,} bars, {keeper.count:,} decisions"
     )
+    traded = {trade.strategy for trade in result.trades}
+    for line in keeper.in_the_way.lines(result.book.rules, traded):
+        print_sentence(line)
     if result.state.counts:
         told = ", ".join(f"{code} {count:,}" for code, count in sorted(result.state.counts.items()))
         console.print(f"set aside or mended: {told}")

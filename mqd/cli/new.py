@@ -34,9 +34,14 @@ def strategy(
     made = write_strategy(rules, name, symbol, since)
     typer.echo(f"{made.strategy_file}   the rules, status draft: checked, never run by `mqd run`")
     typer.echo(f"{made.thesis_file}   the claim it trades on, {made.thesis}, PENDING")
+    share = "" if not made.portfolio_file else (
+        f"  add to `strategies:` in {made.portfolio_file}, or it opens nothing:\n"
+        f"    {name}: {{share: 0.25, min: 0, max: 0.25, because: It has nothing to show yet.}}\n"
+    )  # fmt: skip
     typer.echo(
         "Next:\n"
         "  edit both files; their comments say how\n"
+        f"{share}"
         "  mqd validate-rules\n"
         f"  mqd backtest --strategy {name} --bars FILE\n"
         "  mqd docs                then commit the rules and the pages together"

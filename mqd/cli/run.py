@@ -244,17 +244,22 @@ def _tell_unfinished(desk_run: DeskRun | LiveRun) -> None:
 
 def _print_opening(desk_run: DeskRun | LiveRun) -> None:
     from mqd import __version__
+    from mqd.app.series import series_warnings
     from mqd.cli.console import print_sentence
     from mqd.cli.happenings import both_times
     from mqd.cli.summary_text import SYNTHETIC
-    from mqd.publish.thesis_gate import thesis_warnings
+    from mqd.publish.before_a_run import warnings_before
 
     plan, recovered = desk_run.plan, desk_run.recovered
     typer.echo(f"MiniQuantDesk {__version__}, profile {plan.settings.profile}, {_broker(desk_run)}")
     typer.echo(f"rules: {plan.book.digest}")
     typer.echo(f"bars: {', '.join(_sources(plan)) or SYNTHETIC}")
     typer.echo(f"journal: {_journal_name(desk_run)}")
-    for line in thesis_warnings(plan.book, plan.settings.profile):
+    settings = plan.settings
+    for line in (
+        *warnings_before(plan.book, settings.profile),
+        *series_warnings(plan.book, settings.profile, settings.series),
+    ):
         print_sentence(f"warning: {line}")
     if desk_run.journal.migrated is not None:
         typer.echo(desk_run.journal.migrated)

@@ -16,6 +16,7 @@ from mqd.publish.recorded_values import given_text
 from mqd.publish.situation import UNCERTAIN, Situation
 from mqd.rules.book import Condition, Limit, Param, Window
 from mqd.rules.check.limits import PREFIX
+from mqd.rules.compile.measures import FUNCTIONS, OF_STEPS
 from mqd.rules.compile.question import Given
 from mqd.rules.expressions import ir
 from mqd.rules.expressions.scope import LIMIT, MEASURE, PARAM
@@ -63,7 +64,10 @@ def nearest(
     for rule in rules:
         if not all(name.name in situation.values for name in ir.names(rule.when)):
             continue  # the record does not hold all that it reads
+        moving = _moved_along(situation, rule)
         for name in names_behind(situation, rule.when):
+            if name.name in moving:
+                continue
             item, known_as = declaration_of(situation, name)
             for after in candidates(situation, rule.when, name, item):
                 if not _is_allowed(after, item) or after == situation.given[name.name]:
@@ -77,6 +81,17 @@ def nearest(
                     best[known_as] = change._replace(turned=turned, leads_to=changed.outcome())
     found = sorted(best.values(), key=lambda change: (change.nearness, change.name))
     return tuple(change for change in found if change.leads_to != UNCERTAIN or change.turned)
+
+
+def _moved_along(situation: Situation, rule: Condition) -> set[str]:
+    """What a bar brought and the rule sets beside how far it goes: no change of it leaves that."""
+    read = {name.name for name in ir.names(rule.when) if name.kind == MEASURE}
+    return {
+        fact
+        for measure in situation.compiled.rules.measures
+        if measure.name in read and measure.function in OF_STEPS
+        for fact in FUNCTIONS[measure.function].facts(measure.of)
+    }
 
 
 def declaration_of(situation: Situation, name: ir.Name) -> tuple[Param | Limit | None, str]:

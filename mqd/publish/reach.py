@@ -16,6 +16,7 @@ from mqd.publish.plans import Plan, constants_of, plan_of, plans
 from mqd.publish.turning_prices import by_move, by_price, by_share, by_sum
 from mqd.publish.turning_values import Asking, by_value
 from mqd.rules.book import Condition, Measure, Protection, RuleBook, Strategy
+from mqd.rules.compile.measures import OF_STEPS
 from mqd.rules.compile.question import Given, declared
 from mqd.rules.english import English
 from mqd.rules.expressions import ir
@@ -24,8 +25,6 @@ from mqd.rules.problems import Place
 _SIZES = frozenset({"order.qty", "entry.qty"})
 _STOP = "order.stop_loss"
 _OF_STRATEGY = "strategy"
-_STEPS = frozenset({"slope", "atr", "stdev"})
-"""Measures of how far prices go: nothing at rest, where a price is one."""
 _NOTHING = Reach(YES, "")
 
 
@@ -82,7 +81,7 @@ class Reaches:
             steps, constants = regimes.measures, constants | _values(regimes.params)
         elif place in self._of_each and self._plans:
             every = [(plan,) for plan in self._plans]
-        at_rest = frozenset(each.name for each in steps if each.function in _STEPS)
+        at_rest = frozenset(each.name for each in steps if each.function in OF_STEPS)
         named = {item.name: item for item in measures}
         return [_Asked(Asking(each, constants, english, named), at_rest) for each in every]
 

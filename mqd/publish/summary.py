@@ -158,7 +158,7 @@ def summarise(tally: Tally, state: DeskState, book: RuleBook, label: RunLabel) -
         trades=tuple(tally.trades),
         open_positions=open_positions(state),
         strategies=tuple(_strategy(tally, book, name) for name in tally.strategies()),
-        refused=_refused(tally, book),
+        refused=ranked(refused_codes(tally.refused, book)),
         tripped=tuple(tally.tripped),
         incidents=tuple(tally.incidents),
         desk_state=state.state_name,
@@ -214,16 +214,17 @@ def _strategy(tally: Tally, book: RuleBook, name: str) -> StrategySummary:
     )
 
 
-def _refused(tally: Tally, book: RuleBook) -> tuple[tuple[str, int], ...]:
+def refused_codes(masks: Mapping[tuple[int, int, int], int], book: RuleBook) -> Counter[str]:
+    """How often each code refused an entry, from counts by (data, protections, checks)."""
     found: Counter[str] = Counter()
-    for (data, protections, checks), count in tally.refused.items():
+    for (data, protections, checks), count in masks.items():
         codes = [
             *true_codes(book.blocks_entries.conditions, data),
             *true_codes([item.trips_when for item in book.protections], protections),
             *true_codes(book.entry_checks.conditions, checks),
         ]
         found.update(dict.fromkeys(codes, count))
-    return ranked(found)
+    return found
 
 
 def _strategy_row(item: StrategySummary) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mqd.app.settings import read_settings
-from mqd.publish.thesis_gate import thesis_warnings
+from mqd.publish.before_a_run import warnings_before
 
 FAULTS: dict[str, tuple[dict[str, Any], str]] = {
     "blocked": ({"kind": "account_says", "fields": {"trading_blocked": True}}, "account"),
@@ -102,7 +102,7 @@ def test_what_is_only_odd_is_a_warning(mqd, exchange, book):
     done = mqd("doctor", "--config", "practice", "--format", "json")
     assert done.code == 0
     odd = {each["name"] for each in done.document["checks"] if each["verdict"] == "warning"}
-    pending = {"theses"} if thesis_warnings(book, "practice") else set()
+    pending = {"strategies"} if warnings_before(book, "practice") else set()
     assert odd == {"account", "cash", f"asset {symbol}"} | pending
 
 

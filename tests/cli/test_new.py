@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -47,7 +48,9 @@ def _mqd(cwd: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 def test_it_validates_at_once(rules: Path) -> None:
     made = write_strategy(rules, "opening_dip", "QQQ", SINCE)
-    assert made == ("TH-003", rules / "strategies/opening_dip.yaml", rules / "theses/TH-003.yaml")
+    assert made[:3] == (
+        "TH-003", rules / "strategies/opening_dip.yaml", rules / "theses/TH-003.yaml",
+    )  # fmt: skip
     report = validate(rules)
     assert not [problem.to_text() for problem in report.problems]
     assert report.book is not None
@@ -165,6 +168,49 @@ def test_the_command_says_what_it_wrote_and_what_is_next(rules: Path) -> None:
     for word in ("rules/strategies/opening_dip.yaml", "rules/theses/TH-003.yaml", "draft",
                  "mqd validate-rules", "mqd backtest --strategy opening_dip"):  # fmt: skip
         assert word in done.stdout
+
+
+def _bars_with_a_dip(file: Path) -> Path:
+    """One session of QQQ: 400 USD, and from 10:45 on 1 % less."""
+    opened = datetime(2024, 11, 25, 14, 30, tzinfo=UTC)
+    lines = ["symbol,ts,open,high,low,close,volume"]
+    for minute in range(390):
+        price = "400.0,400.0,400.0,400.0" if minute < 75 else "396.0,396.0,396.0,396.0"
+        lines.append(f"QQQ,{(opened + timedelta(minutes=minute)).isoformat()},{price},1000")
+    file.write_text("\n".join(lines) + "\n", "utf-8")
+    return file
+
+
+def test_a_share_is_what_a_new_strategy_lacks_and_every_run_says_so(rules: Path) -> None:
+    done = _mqd(rules.parent, "new", "strategy", "opening_dip", "--symbol", "QQQ")
+    (line,) = re.findall(r"^    (opening_dip: .*)$", done.stdout, flags=re.MULTILINE)
+    bars = _bars_with_a_dip(rules.parent / "dip.csv").name
+    words = ("backtest", "--strategy", "opening_dip", "--bars", bars)
+    without = _mqd(rules.parent, *words)
+    assert "warning: opening_dip has no share of the account" in without.stdout
+    assert "entries refused, by EXCEEDS_STRATEGY_ALLOCATION" in without.stdout
+    portfolio = rules / "desk/portfolio.yaml"
+    text = portfolio.read_text("utf-8")
+    portfolio.write_text(text.replace("\nreallocation:", f"  {line}\n\nreallocation:"), "utf-8")
+    assert not validate(rules).problems
+    with_one = _mqd(rules.parent, *words)
+    assert "has no share" not in with_one.stdout
+    assert "\n1 trades, " in with_one.stdout
+    assert "traded nothing" not in with_one.stdout
+
+
+def test_who_never_had_a_reason_to_enter_is_told_what_stood_in_the_way(rules: Path) -> None:
+    bars = _bars_with_a_dip(rules.parent / "dip.csv").name
+    strategy = ("--strategy", "vwap_micro_mean_reversion", "--symbol", "QQQ")
+    done = _mqd(rules.parent, "backtest", *strategy, "--set", "entry_deviation_pct=0.003",
+                "--set", "max_trades_per_day=0", "--bars", bars)  # fmt: skip
+    assert "\n0 trades, " in f"\n{done.stdout}"
+    found = re.search(
+        r"traded nothing: bars on which a single condition stood in the way: "
+        r"(OUTSIDE_WINDOW|MAX_TRADES_REACHED) \d+", done.stdout,
+    )  # fmt: skip
+    assert found is not None
+    assert "has no share" not in done.stdout
 
 
 def test_without_a_desk_it_says_how_to_make_one(tmp_path: Path) -> None:

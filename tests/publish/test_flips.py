@@ -43,6 +43,7 @@ from mqd.rules.words.facts import FACTS
 ROOT = Path(__file__).resolve().parents[2]
 REAL_BARS = sorted((ROOT.parent / "shared" / "data" / "bars").glob("spy_2025*.parquet"))
 STRATEGY = "vwap_micro_mean_reversion"
+FOLLOWER = "momentum_following"
 AT = parse_iso("2024-11-25T15:31:00Z")
 
 Made = tuple[BarClosed, Decision]
@@ -244,7 +245,11 @@ def test_no_smaller_step_of_the_close_would_have_done_it(
 
 
 def situation(
-    book: CompiledBook, outcome: str = NO_TRADE, tripped: tuple[str, ...] = (), **facts: Any
+    book: CompiledBook,
+    outcome: str = NO_TRADE,
+    tripped: tuple[str, ...] = (),
+    strategy: str = STRATEGY,
+    **facts: Any,
 ) -> Situation:
     """A quiet minute in the window, the close far enough under the VWAP, but for `facts`."""
     known = {
@@ -261,16 +266,16 @@ def situation(
         "symbol.unknown_orders": 0, "symbol.external_orders": 0, "symbol.lacks_shares": False,
         "symbol.previous_close": 600.0, "account.is_restricted": None,
     } | {name.replace("__", "."): value for name, value in facts.items()}  # fmt: skip
-    strategy = book.strategy(STRATEGY)
-    values = tuple(known[name] for name in strategy.fact_names)
-    facts = dict(zip(strategy.fact_names, values, strict=True))
-    no_trade, exits, _, _ = decided_anew(strategy, facts)
+    own = book.strategy(strategy)
+    values = tuple(known[name] for name in own.fact_names)
+    facts = dict(zip(own.fact_names, values, strict=True))
+    no_trade, exits, _, _ = decided_anew(own, facts)
     outside = not 36_000 <= known["clock.time"] < 41_400
     names = [item.id for item in book.rules.protections]
     protections = outside << names.index("time_window")
     protections |= (known["desk.pnl"] <= -10) << names.index("daily_loss_limit")
     decision = Decision(
-        AT, STRATEGY, "SPY", outcome, no_trade, exits, 0, protections, 0, values, book.digest
+        AT, strategy, "SPY", outcome, no_trade, exits, 0, protections, 0, values, book.digest
     )
     price = known["bar.close"]
     bar = BarClosed(AT, "SPY", AT - NS_PER_MINUTE, price, price, price, price, 1000.0)
@@ -455,6 +460,21 @@ def test_holding_names_the_nearest_way_out(compiled: CompiledBook) -> None:
     assert flips.by_market is not None
     assert (flips.by_market.name, flips.by_market.after) == ("bar.close", 593.71)
     assert "STOP_LOSS" in flips.by_market.turned
+
+
+def test_a_close_is_no_way_to_a_steeper_trend(book: RuleBook) -> None:
+    """Its slope is of the closes: half the price at the same slope is a thing no market does."""
+    follower = compile_book(load_rules(ROOT / "rules", Changes(strategy=FOLLOWER)))
+    sized = {"trend_slope": 0.02, "average_range": 0.9, "highest_close": 600.0}
+    now = situation(follower, strategy=FOLLOWER, bar__close=600.0, **sized,
+                    recent_average=599.0, session_open=595.0)  # fmt: skip
+    rules = {rule.code: rule for rule in now.compiled.rules.no_trade}
+    for code, measure in (("RISE_TOO_SLOW", "trend_slope"), ("TOO_NOISY", "average_range")):
+        found = {change.name for change in turning(now, rules[code])}
+        assert measure in found
+        assert "bar.close" not in found
+    top = {change.name for change in turning(now, rules["BELOW_THE_TOP"])}
+    assert "bar.close" in top
 
 
 def test_a_question_answers_as_the_desk_does(compiled: CompiledBook) -> None:

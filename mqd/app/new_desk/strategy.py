@@ -20,11 +20,15 @@ _THESIS: Final = re.compile(r"TH-(\d+)")
 
 
 class NewStrategy(NamedTuple):
-    """What was written: the thesis's id and the two files."""
+    """What was written: the thesis's id and the two files.
+
+    `portfolio_file` is where it gets its share of the account; empty where no rule asks for one.
+    """
 
     thesis: str
     strategy_file: Path
     thesis_file: Path
+    portfolio_file: str
 
 
 def write_strategy(rules: Path, name: str, symbol: str, since: str) -> NewStrategy:
@@ -52,7 +56,8 @@ def write_strategy(rules: Path, name: str, symbol: str, since: str) -> NewStrate
     _try(rules, files)
     _write(rules, files)
     thesis_file, strategy_file = (rules / file for file in files)
-    return NewStrategy(thesis, strategy_file, thesis_file)
+    portfolio_file = book.portfolio.header.place.file if book.portfolio else ""
+    return NewStrategy(thesis, strategy_file, thesis_file, portfolio_file)
 
 
 def _check_words(name: str, symbol: str) -> None:

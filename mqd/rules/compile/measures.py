@@ -43,7 +43,8 @@ class MeasureFunction:
     """One measure function.
 
     `reads` are the facts it takes whatever it is taken of; `unit` is None where the unit is that
-    of what it is `of`, and only then something has to be named there.
+    of what it is `of`, and only then something has to be named there. One `of_steps` says how far
+    values go from bar to bar: it is nothing at rest, where a price is one.
     """
 
     name: str
@@ -53,6 +54,7 @@ class MeasureFunction:
     formula: str
     reads: tuple[str, ...]
     write: Writer
+    of_steps: bool = False
 
     @property
     def takes_of(self) -> bool:
@@ -287,6 +289,7 @@ FUNCTIONS: dict[str, MeasureFunction] = {
         formula="sqrt(sum((x - mean) ** 2) / (n - 1)); unknown before the second bar",
         reads=(),
         write=_stdev,
+        of_steps=True,
     ),
     "slope": MeasureFunction(
         name="slope",
@@ -297,6 +300,7 @@ FUNCTIONS: dict[str, MeasureFunction] = {
         "before the second bar",
         reads=(),
         write=_slope,
+        of_steps=True,
     ),
     "atr": MeasureFunction(
         name="atr",
@@ -308,5 +312,9 @@ FUNCTIONS: dict[str, MeasureFunction] = {
         "for the session's first bar",
         reads=("bar.high", "bar.low", "bar.close"),
         write=_atr,
+        of_steps=True,
     ),
 }
+
+OF_STEPS = frozenset(name for name, function in FUNCTIONS.items() if function.of_steps)
+"""The functions that say how far values go, not where they are."""
