@@ -18,7 +18,7 @@ from mqd.app.operate import (
     wait_taken,
 )
 from mqd.app.series import SeriesFiles, known_before
-from mqd.engine.lives import FLAGGED, RETIRED
+from mqd.engine.lives import FLAGGED, FLAGGED_PAUSED, RETIRED
 from mqd.engine.operate import JUDGE
 from mqd.engine.state import DeskState
 from mqd.ground.errors import JournalInUseError
@@ -37,7 +37,7 @@ from mqd.runtime.desk import Desk
 from mqd.store.journal import SqlJournal, open_journal
 from mqd.store.requests import OperatorRequest, put_request
 
-_CALLS_A_PERSON = frozenset({FLAGGED, RETIRED})
+_CALLS_A_PERSON = frozenset({FLAGGED, FLAGGED_PAUSED, RETIRED})
 
 
 class Night(NamedTuple):

@@ -38,9 +38,12 @@ from mqd.rules.book import Thesis
 from mqd.rules.compile.strategy import CompiledStrategy
 from mqd.rules.words.acts import PROMOTE
 
-ACTIVE, FLAGGED, PAUSED, RETIRED = "ACTIVE", "FLAGGED", "PAUSED", "RETIRED"
+ACTIVE, FLAGGED, RETIRED = "ACTIVE", "FLAGGED", "RETIRED"
+FLAGGED_PAUSED: Final = "FLAGGED_PAUSED"
 OPENS: Final = frozenset({ACTIVE, FLAGGED})
 """The states of its life in which a strategy may open positions."""
+RESTS: Final = frozenset({"PAUSED", FLAGGED_PAUSED})
+"""Those that end by themselves."""
 LIVE: Final = "live"
 _OF_DATE: Final = attrgetter("date")
 ENABLE_ORDERED: Final = "enable_ordered"
@@ -188,7 +191,7 @@ def move_life(
             *figures,
         )
     )  # fmt: skip
-    week = state.desk.week if fired.state == PAUSED else -1
+    week = state.desk.week if fired.state in RESTS else -1
     state.lives[strategy_id] = replace(
         life, state_name=fired.state, moved_ns=step.at_ns, row=row, week=week
     )
@@ -207,7 +210,7 @@ def _end_pause(
 ) -> None:
     """End a pause whose row says that it is over; one whose row is gone from the rules is over."""
     life = state.lives[compiled.rules.id]
-    if life.state_name != PAUSED:
+    if life.state_name not in RESTS:
         return
     record.paused_this_week = life.week == state.desk.week
     ends = engine.book.pause_ends.get(life.row)

@@ -100,6 +100,9 @@ def _all_uses(book: RuleBook) -> Iterator[tuple[str, Use]]:
                 yield from _read(tree, row.condition.code, row.condition.place)
     for strategy in book.strategies:
         yield from _strategy_uses(strategy)
+    if book.portfolio is not None and book.portfolio.account_limit is not None:
+        account = book.portfolio.values[0]
+        yield PREFIX + book.portfolio.account_limit, Use(account.name, account.place)
     for machine in book.machines:
         yield from _guard_uses(machine)
 

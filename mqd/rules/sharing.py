@@ -36,7 +36,7 @@ class Portfolio:
     """The account that strategies share; they are asked in the order of the `allotments`.
 
     `max_exposure` and `reserve` are shares of what the account is worth; `values` are all four
-    numbers as they were declared.
+    numbers as they were declared, `account_limit` the limit that says the first, if one does.
     """
 
     header: Header
@@ -47,3 +47,4 @@ class Portfolio:
     smallest_entry_usd: Decimal
     allotments: tuple[Allotment, ...]
     reallocation: Reallocation | None
+    account_limit: str | None = None

@@ -279,6 +279,22 @@ def test_a_poor_month_is_flagged_with_the_tenth_session_and_not_before(bench):
     assert life(bench).state_name == "ACTIVE"
 
 
+@pytest.mark.rule("POOR_SHARPE", "MARKET_TOO_WILD", "SL-06", "SL-07", "SL-91")
+def test_a_pause_is_no_review(bench):
+    """What was flagged comes back flagged, and only a person ends that."""
+    for day in range(10):
+        traded(bench, day, WON if day == 4 else LOST)
+    told(bench, *["31"] * 5)
+    assert life(bench).state_name == "FLAGGED_PAUSED"
+    assert not bench.state.strategies[bench.strategy].enabled
+    told(bench, "24.99", month=10)
+    assert life(bench).state_name == "FLAGGED"
+    assert bench.state.strategies[bench.strategy].enabled
+    assert [row for row, _ in moves(bench)] == ["SL-01", "SL-06", "SL-07"]
+    press(bench, "enable", bench.strategy)
+    assert life(bench).state_name == "ACTIVE"
+
+
 @pytest.mark.rule("EDGE_IS_GONE", "evaluation_trades", "lowest_win_rate")
 def test_enough_sessions_with_enough_trades_retire_what_was_only_flagged(bench):
     for day in range(19):

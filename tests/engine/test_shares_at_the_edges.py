@@ -25,7 +25,10 @@ def test_a_share_that_was_won_does_not_stand_beside_a_larger_one_of_another(benc
 
 
 @pytest.mark.rule("max_drawdown", "assumed_equity_usd")
-def test_whoever_assumes_what_the_account_is_worth_assumes_the_same(shipped):
-    (assumed,) = [each.value for each in shipped.limits if each.name == "assumed_equity_usd"]
-    assert shipped.portfolio is not None
-    assert shipped.portfolio.account_usd == assumed
+def test_whoever_assumes_what_the_account_is_worth_assumes_the_same(edited):
+    said = "assumed_equity_usd:\n    value: {}"
+    rules = edited({"limits/desk.yaml": {said.format(2500): said.format(4000)}})
+    assert rules.portfolio is not None
+    assert rules.portfolio.account_usd == 4000
+    (account, *_) = rules.portfolio.values
+    assert (account.name, account.value) == ("account_usd", 4000)

@@ -465,9 +465,10 @@ def test_holding_names_the_nearest_way_out(compiled: CompiledBook) -> None:
 def test_a_close_is_no_way_to_a_steeper_trend(book: RuleBook) -> None:
     """Its slope is of the closes: half the price at the same slope is a thing no market does."""
     follower = compile_book(load_rules(ROOT / "rules", Changes(strategy=FOLLOWER)))
-    sized = {"trend_slope": 0.02, "average_range": 0.9, "highest_close": 600.0}
-    now = situation(follower, strategy=FOLLOWER, bar__close=600.0, **sized,
-                    recent_average=599.0, session_open=595.0)  # fmt: skip
+    now = situation(
+        follower, strategy=FOLLOWER, bar__close=600.0, trend_slope=0.02, average_range=0.9,
+        highest_close=600.0, recent_average=599.0, session_open=595.0,
+    )  # fmt: skip
     rules = {rule.code: rule for rule in now.compiled.rules.no_trade}
     for code, measure in (("RISE_TOO_SLOW", "trend_slope"), ("TOO_NOISY", "average_range")):
         found = {change.name for change in turning(now, rules[code])}

@@ -88,8 +88,10 @@ def test_a_size_of_nothing_takes_a_price_that_no_share_has(shipped):
 
 
 def test_a_window_of_twenty_trades_never_holds_one_more(shipped, edited):
-    """The evaluation may take more trades; then the curve would keep nobody out any more."""
-    words = [f"evaluation_trades:\n    value: {count}" for count in (20, 21)]
+    """A range that lets the limit grow above its window; then the curve would keep nobody out."""
+    words = [
+        f"trades_to_judge:\n    value: {count}\n    min: 5\n    max: {count}" for count in (20, 21)
+    ]
     found = reach(edited("limits/desk.yaml", (words[0], words[1])), "equity_curve")
     assert (found.acts, found.why) == (NEVER, "it never counts more than 20")
     assert reach(shipped, "equity_curve").acts == YES

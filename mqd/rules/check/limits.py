@@ -13,12 +13,15 @@ from mqd.rules.check.document import Document
 from mqd.rules.check.values import bound_in, expected, expected_bound, is_inside, value_in
 from mqd.rules.expressions.arithmetic import FUNCTIONS
 from mqd.rules.expressions.scope import LIMIT, UNDECIDED, Scope
+from mqd.rules.problems import did_you_mean
 
 CODES = {
     "VALUE_NOT_IN_UNIT": "A value cannot be read in its unit.",
     "VALUE_OUT_OF_RANGE": "A value lies outside its own declared range.",
     "RANGE_UPSIDE_DOWN": "The smallest allowed value is above the largest.",
     "NAME_RESERVED": "A declared name is a word of the expression language.",
+    "LIMIT_UNKNOWN": "A value refers to a limit that nobody declares.",
+    "LIMIT_HAS_ITS_OWN": "A value that refers to a limit declares a range or a unit beside it.",
 }
 _RESERVED = {*FUNCTIONS, "known", "unknown"}
 
@@ -85,6 +88,36 @@ def check_name(document: Document, *path: str) -> None:
             document.key_place(*path), path, "NAME_RESERVED",
             f"`{name}` is a word of the language and cannot name anything.", "choose another name",
         )  # fmt: skip
+
+
+def referred(
+    document: Document, path: tuple[str, ...], limits: dict[str, Limit | None]
+) -> Limit | None:
+    """The limit that `value` under `path` refers to, or None when problems were noted."""
+    name = document.text(*path, "value").removeprefix(PREFIX)
+    for key, _ in document.pairs(*path):
+        if key.text in {"min", "max", "unit"}:
+            document.note(
+                key.place, path, "LIMIT_HAS_ITS_OWN",
+                f"`{PREFIX}{name}` brings its own `{key.text}`; this one would not count.",
+                "remove it",
+            )  # fmt: skip
+    if name not in limits:
+        _note_unknown(document, path, name, limits)
+        return None
+    return limits[name]
+
+
+def _note_unknown(
+    document: Document, path: tuple[str, ...], name: str, limits: dict[str, Limit | None]
+) -> None:
+    scalar = document.scalar(*path, "value")
+    if scalar is None or (document.notes.some_unread and not limits):
+        return  # the limits themselves could not be read; that is told where it happened
+    document.note(
+        scalar.place_at(len(PREFIX)), path, "LIMIT_UNKNOWN",
+        f"There is no limit `{name}`.", did_you_mean(name, limits),
+    )  # fmt: skip
 
 
 def _limit(document: Document, name: str) -> Limit | None:

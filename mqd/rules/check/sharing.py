@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from decimal import Decimal
 
 from mqd.ground.canonical import decimal_text
-from mqd.rules.book import Allotment, Condition, Portfolio, Reallocation, Strategy
+from mqd.ground.units import USD
+from mqd.rules.book import Allotment, Condition, Limit, Portfolio, Reallocation, Strategy
 from mqd.rules.check.conditions import fact_scope, read_one
 from mqd.rules.check.document import Document
-from mqd.rules.check.limits import read_limit
+from mqd.rules.check.limits import PREFIX, read_limit, referred
 from mqd.rules.check.values import number
 from mqd.rules.expressions import ir
 from mqd.rules.problems import WARNING, did_you_mean
@@ -22,6 +24,7 @@ CODES = {
     "ALLOCATION_OF_NOBODY": "A share of the account is for a strategy that is not there.",
     "ALLOCATION_MISSING": "A strategy that trades has no share of the account.",
     "NO_ENTRY_POSSIBLE": "At the assumed size of the account a strategy could never enter.",
+    "NOT_AN_AMOUNT": "The account's size is a limit that is no amount above 0.",
     "PORTFOLIO_MISSING": "A check reads the portfolio, and no document declares one.",
 }
 
@@ -30,9 +33,9 @@ _READ_OF_IT = {fact.name for fact in SHARING if "capital" in fact.name or "portf
 _TRADES = frozenset({"paper", "live"})
 
 
-def read_portfolio(document: Document) -> Portfolio | None:
+def read_portfolio(document: Document, limits: dict[str, Limit | None]) -> Portfolio | None:
     """The portfolio, or None where a part of it is wrong."""
-    values = [read_limit(document, ("account", name)) for name in _VALUES]
+    values = [_value(document, ("account", name), limits) for name in _VALUES]
     allotments = [_allotment(document, key.text) for key, _ in document.pairs("strategies")]
     reallocation = _reallocation(document)
     told = [each for each in allotments if each is not None]
@@ -53,6 +56,7 @@ def read_portfolio(document: Document) -> Portfolio | None:
         smallest_entry_usd=known["smallest_entry_usd"],
         allotments=tuple(told),
         reallocation=reallocation,
+        account_limit=_limit_named(document),
     )
 
 
@@ -105,6 +109,31 @@ def check_portfolio_is_there(document: Document, conditions: Iterable[Condition]
                 f"`{read[0]}` is read, and no document declares a portfolio.",
                 "add `desk/portfolio.yaml` as `mqd init` writes it for a new desk",
             )  # fmt: skip
+
+
+def _value(
+    document: Document, path: tuple[str, ...], limits: dict[str, Limit | None]
+) -> Limit | None:
+    """A number of the account: its own, or that of a limit under its name here."""
+    if not document.text(*path, "value").startswith(PREFIX):
+        return read_limit(document, path)
+    limit = referred(document, path, limits)
+    if limit is None:
+        return None
+    if limit.unit != USD or limit.minimum <= 0:
+        document.note(
+            document.place_of(*path, "value"), path, "NOT_AN_AMOUNT",
+            f"`{PREFIX}{limit.name}` is no amount that is always above 0.",
+            "refer to a limit in usd whose `min` is above 0",
+        )  # fmt: skip
+        return None
+    because, place = document.text(*path, "because"), document.key_place(*path)
+    return replace(limit, name=path[-1], because=because, place=place)
+
+
+def _limit_named(document: Document) -> str | None:
+    text = document.text("account", "account_usd", "value")
+    return text.removeprefix(PREFIX) if text.startswith(PREFIX) else None
 
 
 def _allotment(document: Document, strategy: str) -> Allotment | None:

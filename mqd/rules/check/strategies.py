@@ -8,21 +8,25 @@ from mqd.ground.units import PRICE, SHARES
 from mqd.rules.book import Condition, Entry, Limit, Measure, Param, Sizing, Strategy
 from mqd.rules.check.conditions import fact_scope, numeric, read_conditions
 from mqd.rules.check.document import Document
-from mqd.rules.check.limits import PREFIX, check_name, limit_values, read_range, value_text
+from mqd.rules.check.limits import (
+    PREFIX,
+    check_name,
+    limit_values,
+    read_range,
+    referred,
+    value_text,
+)
 from mqd.rules.check.looking_back import read_bands, read_exit_kinds, read_failure_regimes
 from mqd.rules.check.sets import Surroundings
 from mqd.rules.check.values import number
 from mqd.rules.compile.measures import FUNCTIONS, VALUES_OF_BARS
 from mqd.rules.expressions import ir
 from mqd.rules.expressions.scope import FACT, MEASURE, PARAM, UNDECIDED, Scope
-from mqd.rules.problems import did_you_mean
 from mqd.rules.tree import Scalar
 from mqd.rules.words.facts import ENTRY_QTY, STRATEGY
 
 CODES = {
-    "LIMIT_UNKNOWN": "A param refers to a limit that nobody declares.",
     "LIMIT_REPEATED": "A param repeats the value of a declared limit; refer to the limit.",
-    "LIMIT_HAS_ITS_OWN": "A param that refers to a limit declares a range or a unit beside it.",
     "NAME_TAKEN": "A param or measure has the name of something else.",
     "NAME_UNUSED": "A declared name is read by nothing.",
     "MEASURE_NOT_ONE_FUNCTION": "A measure names no function, or more than one.",
@@ -98,7 +102,7 @@ def _param(
     place = document.key_place(*path)
     text = document.text(*path, "value")
     if text.startswith(PREFIX):
-        return _limit_param(document, name, text.removeprefix(PREFIX), limits)
+        return _limit_param(document, name, limits)
     ranged = read_range(document, path)
     if ranged is None:
         return None
@@ -112,37 +116,13 @@ def _param(
     return Param(name, *ranged[:3], ranged.unit, None, place)
 
 
-def _limit_param(
-    document: Document, name: str, limit_name: str, limits: dict[str, Limit | None]
-) -> Param | None:
+def _limit_param(document: Document, name: str, limits: dict[str, Limit | None]) -> Param | None:
     path = ("params", name)
-    for key, _ in document.pairs(*path):
-        if key.text in {"min", "max", "unit"}:
-            document.note(
-                key.place, path, "LIMIT_HAS_ITS_OWN",
-                f"`{PREFIX}{limit_name}` brings its own `{key.text}`; this one would not count.",
-                "remove it",
-            )  # fmt: skip
-    if limit_name not in limits:
-        _note_unknown_limit(document, name, limit_name, limits)
-        return None
-    limit = limits[limit_name]
+    limit = referred(document, path, limits)
     if limit is None:
         return None
     place = document.key_place(*path)
-    return Param(name, limit.value, limit.minimum, limit.maximum, limit.unit, limit_name, place)
-
-
-def _note_unknown_limit(
-    document: Document, name: str, limit_name: str, limits: dict[str, Limit | None]
-) -> None:
-    scalar = document.scalar("params", name, "value")
-    if scalar is None or (document.notes.some_unread and not limits):
-        return  # the limits themselves could not be read; that is told where it happened
-    document.note(
-        scalar.place_at(len(PREFIX)), ("params", name), "LIMIT_UNKNOWN",
-        f"There is no limit `{limit_name}`.", did_you_mean(limit_name, limits),
-    )  # fmt: skip
+    return Param(name, limit.value, limit.minimum, limit.maximum, limit.unit, limit.name, place)
 
 
 def _measures(document: Document, scope: Scope) -> list[Measure]:

@@ -132,7 +132,7 @@ class Together:
             for words in brokers:
                 if words is not None and words.forms:
                     check_exits_taken(document, sent, words)
-        portfolio = self._portfolio(strategies, [entries for entries, _ in checks])
+        portfolio = self._portfolio(limits, strategies, [entries for entries, _ in checks])
         regimes = [read_regimes(item) for item in self._of("regimes")]
         attributions = [read_attribution(item, around) for item in self._of("attribution")]
         self._check_looked_back_at()
@@ -191,11 +191,14 @@ class Together:
         return limits, scope
 
     def _portfolio(
-        self, strategies: list[Strategy | None], entry_checks: list[RuleSet]
+        self,
+        limits: dict[str, Limit | None],
+        strategies: list[Strategy | None],
+        entry_checks: list[RuleSet],
     ) -> Portfolio | None:
         portfolio = None
         for document in self._of("portfolio"):
-            portfolio = read_portfolio(document)
+            portfolio = read_portfolio(document, limits)
             is_whole = self.notes.as_written and not self.notes.some_unread
             if portfolio is not None and is_whole:
                 check_shares(document, portfolio, strategies)
