@@ -42,6 +42,7 @@ from mqd.publish.tables import DecisionTable
 from mqd.publish.why import explain_decision
 from mqd.rules.book import RuleBook
 from mqd.rules.compile.book import CompiledBook, compile_book
+from mqd.rules.words.blocking import WHILE_TRUE
 
 _MOVES_A_SHARE = {RAISED: "raises", RETURNED: "returns"}
 _BARS = "the sample sessions that come with the desk, which are synthetic and no market data"
@@ -143,11 +144,14 @@ class _Counter:
     def __init__(self, book: CompiledBook) -> None:
         self.fired: dict[str, Fired] = {}
         self._table = DecisionTable(book)
+        # One that lasts a while fires when it trips; it stands as well where nobody can tell.
+        self._told = {each.id for each in book.rules.protections if each.lasts != WHILE_TRUE}
 
     def saw(self, event: Event, outcome: Outcome, state: DeskState) -> None:
         """Count one event's."""
         for decision in outcome.decisions:
-            self._count(self._table.blocking(decision), event.at_ns)
+            blocking = self._table.blocking(decision)
+            self._count((code for code in blocking if code not in self._told), event.at_ns)
             own = [*self._table.no_trade(decision), *self._table.exits(decision)]
             self._count((f"{decision.strategy} {code}" for code in own), event.at_ns)
         self._count((moved.rule for moved in outcome.transitions), event.at_ns)
