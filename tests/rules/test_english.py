@@ -577,13 +577,13 @@ GOLDEN = {
     "consecutive_losses": "The stops in a row are 3 or more.",
     "cooldown_period": "The trades just closed are 1 or more.",
     "equity_curve":
-        "The profile is practice, paper or live, and the trades on the curve are 20 "
-        "(`limits.evaluation_trades`) or more, and the mean profit is at or below 0 USD.",
+        "The trades on the curve are 20 (`limits.trades_to_judge`) or more, and the mean profit is "
+        "at or below 0 USD.",
     "half_size":
         "The desk's P&L of the session is at or below 50 % (`limits.half_size_after`) of minus "
         "10 USD (`limits.daily_loss_usd`).",
     "low_profit":
-        "The recent trades are 20 (`limits.evaluation_trades`) or more, and the recent P&L is at "
+        "The recent trades are 20 (`limits.trades_to_judge`) or more, and the recent P&L is at "
         "or below minus 20 USD (`limits.low_profit_usd`).",
     "max_drawdown": "The drawdown is at or above 15 % (`limits.max_drawdown`).",
     "quarter_size":

@@ -33,6 +33,7 @@ DAY_NS = 1_440 * NS_PER_MINUTE
 TEN_NS = 15 * 60 * NS_PER_MINUTE  # in New York in January
 HALF_PAST_ELEVEN_NS = TEN_NS + 90 * NS_PER_MINUTE
 LIMITS = "limits/desk.yaml"
+PORTFOLIO = "desk/portfolio.yaml"
 MOMENTUM = "strategies/momentum_following.yaml"
 VALUES = {
     "max_trades_per_day": "5",
@@ -81,7 +82,9 @@ class Told:
 @pytest.fixture
 def book(edited, every_protection) -> RuleBook:
     """Both strategies trade often, on a desk that may lose 1 USD a day."""
+    own = "2500\n    min: 100\n    max: 100000\n    unit: usd"  # the drawdown's is 100 USD here
     edits = {
+        PORTFOLIO: {"value: limits.assumed_equity_usd": f"value: {own}"},
         MOMENTUM: {"status: draft": "status: paper"},
         LIMITS: {
             said("10", "1\n    max: 50"): said("1", "1\n    max: 50"),
