@@ -24,7 +24,7 @@ from mqd.engine.core import Engine
 from mqd.engine.ledger import EXACT
 from mqd.engine.state import DeskState, StrategyFacts
 from mqd.engine.what_if import forked, let_in, without_blocks
-from mqd.model.decision import ENTER, REFUSED, Decision, Outcome
+from mqd.model.decision import ENTER, NO_TRADE, REFUSED, Decision, Outcome
 from mqd.model.event import BROKER_EVENTS, BarClosed, Event, SessionOpened
 from mqd.model.position import Trade
 from mqd.publish.shadow import ShadowReport, ShadowTrade, blocked_by
@@ -89,6 +89,7 @@ class ShadowLedger:
     def __init__(self, book: CompiledBook, broker: SimulatedBroker) -> None:
         self._book = book
         self._broker = broker
+        self._strategies = tuple(each.rules.id for each in book.strategies)
         self._engine = Engine.of(compile_book(without_blocks(book.rules)))
         self._before: dict[str, tuple[float, ...]] = {}
         self._open: dict[_Key, _Shadow] = {}
@@ -111,8 +112,8 @@ class ShadowLedger:
         elif isinstance(event, BarClosed):
             for decision in outcome.decisions:
                 self._look_at(decision, event, state)
-        for compiled in self._book.strategies:
-            self._before[compiled.rules.id] = state.strategies[compiled.rules.id].accumulators
+        for strategy_id in self._strategies:
+            self._before[strategy_id] = state.strategies[strategy_id].accumulators
 
     def report(self) -> ShadowReport:
         """What was kept out; what is open still ends with the last bar."""
@@ -136,14 +137,15 @@ class ShadowLedger:
     # -- one bar ---------------------------------------------------------------------------------
 
     def _look_at(self, decision: Decision, bar: BarClosed, state: DeskState) -> None:
-        key = (decision.strategy, decision.symbol)
-        if decision.outcome == ENTER and key in self._open:
-            self._open[key].is_postponed = True
-        mask = decision.protections
-        if not mask:
+        mask, outcome = decision.protections, decision.outcome
+        if mask:
+            self._stood[mask] += 1
+        if outcome == NO_TRADE:  # most of them
             return
-        self._stood[mask] += 1
-        if decision.outcome != REFUSED or decision.no_trade:
+        key = (decision.strategy, decision.symbol)
+        if outcome == ENTER and key in self._open:
+            self._open[key].is_postponed = True
+        if not mask or outcome != REFUSED or decision.no_trade:
             return
         self._wished[mask] += 1
         is_taken = key in self._open or key in self._just_over

@@ -268,7 +268,8 @@ class SimulatedBroker:
 
     def _take_bar(self, bar: BarClosed) -> None:
         self._last_close[bar.symbol] = bar.close
-        self._reach_stops(bar)
+        if self._resting:
+            self._reach_stops(bar)
         if self._settings.fill == "close":
             self._last_bar[bar.symbol] = bar
             self._bar_to_fill = bar

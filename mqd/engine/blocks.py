@@ -33,6 +33,8 @@ from mqd.rules.words.blocking import (
 CAME_TRUE, CAME_UNTRUE = "came_true", "came_untrue"
 TIME_OVER, REARM_ORDERED = "time_over", "rearm_ordered"
 NEVER = 1 << 62
+ASK_ALL = 0
+"""As the time of the next look: whatever is known of times, everything is asked."""
 
 
 class Answer(NamedTuple):
@@ -82,7 +84,7 @@ class Blocks:
         state.due_ns.clear()
         state.protections_true = -1  # whatever they answer, it is looked at
         self.recount(state)
-        state.look_again_ns = 0
+        state.look_again_ns = ASK_ALL
 
     def on_session(self, state: DeskState, step: Step) -> None:
         """A session opens: blocks for a week or until something are asked whether they are over."""

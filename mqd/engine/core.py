@@ -11,6 +11,7 @@ from mqd.engine.protections import ProtectionManager
 from mqd.engine.state import DeskState
 from mqd.ground.errors import Incident, InvariantError, MqdError, UnknownOutcome
 from mqd.model.decision import DeskStateChanged, IncidentRaised
+from mqd.model.order import STOP
 from mqd.rules.book import Row
 from mqd.rules.compile.book import CompiledBook
 from mqd.rules.compile.strategy import CompiledStrategy
@@ -26,7 +27,9 @@ class Engine(NamedTuple):
     """A compiled book with its machines; nothing in it changes.
 
     `breaker_waits` are the states of the breaker that the passing of time may lead out of. With
-    `refuses_opposites` a check refuses an entry against another strategy's signal.
+    `refuses_opposites` a check refuses an entry against another strategy's signal. `managed` are
+    strategies with their symbols; `takes_stop` tells, of whole shares and of parts (True), whether
+    the broker takes a stop for as long as exits are sent.
     """
 
     book: CompiledBook
@@ -40,10 +43,13 @@ class Engine(NamedTuple):
     protections: ProtectionManager
     refuses_opposites: bool
     lives: WrappedMachine
+    managed: frozenset[tuple[str, str]]
+    takes_stop: dict[bool, bool]
 
     @classmethod
     def of(cls, book: CompiledBook) -> Engine:
         """The engine of a compiled book."""
+        lasts = book.rules.sends.exit.time_in_force
         by_symbol: dict[str, list[CompiledStrategy]] = {}
         for strategy in book.strategies:
             by_symbol.setdefault(strategy.rules.symbol, []).append(strategy)
@@ -67,6 +73,11 @@ class Engine(NamedTuple):
                 for name in names(check.when)
             ),
             WrappedMachine(book.rules.strategy_machine, book.guards),
+            frozenset((item.rules.id, item.rules.symbol) for item in book.strategies),
+            {
+                is_part: book.rules.broker_words.takes(STOP, lasts, is_part=is_part)
+                for is_part in (False, True)
+            },
         )
 
 

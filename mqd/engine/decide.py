@@ -8,6 +8,7 @@ from typing import NamedTuple
 from mqd.engine.core import Engine, Step
 from mqd.engine.gate import checked, exit_signal, submit_entry, submit_exit
 from mqd.engine.holdings import looked_at
+from mqd.engine.idle import count_idle
 from mqd.engine.ledger import EXACT
 from mqd.engine.moves import count_exits, count_queued
 from mqd.engine.origin import ENTRY_REASON
@@ -35,6 +36,10 @@ Values = tuple[float | int | bool | None, ...]
 
 _STOP_STEP = Decimal("0.000001")
 _STOP_CONTEXT = Context(prec=400)  # a float64 written out has at most 309 digits before the point
+
+
+Asked = tuple[CompiledStrategy, StrategyFacts, int, int, int, float | None, Values]
+"""The fields of an `Answer`; on most bars nobody needs more of it."""
 
 
 class Answer(NamedTuple):
@@ -71,15 +76,8 @@ def malformed(engine: Engine, state: DeskState, answer: Answer) -> Made:
     return REFUSED, protections, 0
 
 
-def ask(state: DeskState, compiled: CompiledStrategy, bar: BarClosed) -> Answer:
+def ask(state: DeskState, compiled: CompiledStrategy, bar: BarClosed) -> Asked:
     """Evaluate every condition of the strategy on the bar; nothing is sent."""
-    return Answer(compiled, *_evaluated(state, compiled, bar))
-
-
-def _evaluated(
-    state: DeskState, compiled: CompiledStrategy, bar: BarClosed
-) -> tuple[StrategyFacts, int, int, int, float | None, Values]:
-    """What an answer is made of, in its order."""
     strategy_id, desk = compiled.rules.header.id, state.desk
     facts = state.strategies[strategy_id]
     if state.working:
@@ -94,25 +92,12 @@ def _evaluated(
         looked_at(state, (strategy_id, bar.symbol), bar.at_ns)
     else:
         exits = 0
-    return facts, no_trade, exits, lots, stop if stop_known else None, values
+    return compiled, facts, no_trade, exits, lots, stop if stop_known else None, values
 
 
-def _held_back(engine: Engine, state: DeskState, answer: Answer) -> int:
-    """The protections that hold for the strategy and its symbol."""
-    rules = answer.compiled.rules
-    return engine.protections.mask(state, rules.header.id, rules.symbol)
-
-
-def decide_alone(
-    engine: Engine, state: DeskState, compiled: CompiledStrategy, bar: BarClosed, data: int,
-    step: Step,
-) -> Answer | None:  # fmt: skip
-    """Decide a bar on which one strategy alone is asked: most bars, on most of which it asks for
-    nothing, and that is recorded here. What asks for something is answered.
-    """
-    facts, no_trade, exits, lots, stop_loss, values = _evaluated(state, compiled, bar)
-    if exits or not (no_trade or facts.position_open):
-        return Answer(compiled, facts, no_trade, exits, lots, stop_loss, values)
+def stay_out(engine: Engine, state: DeskState, asked: Asked, data: int, step: Step) -> None:
+    """Leave the record of a strategy that asks for nothing on a bar on which none does."""
+    compiled, _, no_trade, _, _, _, values = asked
     rules = compiled.rules
     strategy_id, symbol = rules.header.id, rules.symbol
     protections = engine.protections.mask(state, strategy_id, symbol)
@@ -122,7 +107,13 @@ def decide_alone(
             state.rules_digest,
         )
     )  # fmt: skip
-    return None
+    count_idle(state, strategy_id, no_trade)
+
+
+def _held_back(engine: Engine, state: DeskState, answer: Answer) -> int:
+    """The protections that hold for the strategy and its symbol."""
+    rules = answer.compiled.rules
+    return engine.protections.mask(state, rules.header.id, rules.symbol)
 
 
 def record(state: DeskState, answer: Answer, made: Made, data: int, step: Step) -> None:
@@ -135,6 +126,7 @@ def record(state: DeskState, answer: Answer, made: Made, data: int, step: Step) 
             data, protections, checks, answer.values, state.rules_digest,
         )
     )  # fmt: skip
+    count_idle(state, rules.header.id, answer.no_trade)
 
 
 def wish_to_enter(

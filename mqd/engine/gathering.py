@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 from mqd.engine.orders import TransactionLog
 from mqd.engine.state import DeskState
 from mqd.model.command import Command
 from mqd.model.decision import Decision, Note, Outcome
-from mqd.model.position import Trade
+from mqd.model.position import ZERO, Trade
 
 
 class Step:
@@ -28,20 +26,17 @@ class Step:
         self.state_before = state.state_name
         self.booked: list[tuple[str, str]] = []
         self.cash_before_usd = state.ledger.cash_delta_usd
-        self.cash_moved_usd = Decimal(0)
+        self.cash_moved_usd = ZERO
         self.decisions: list[Decision] = []
         self.log = TransactionLog()
         self.trades: list[Trade] = []
         self.notes: list[Note] = []
         self.commands: list[Command] = []
 
-    @property
-    def touched(self) -> bool:
-        """Whether orders or the ledger were touched, so that the invariants are looked at."""
-        return bool(self.log.entries or self.booked or self.commands)
-
     def outcome(self) -> Outcome:
-        """The step as an outcome."""
+        """The step as an outcome; of most bars there is nothing but decisions."""
+        if not (self.commands or self.notes or self.trades or self.log.entries):
+            return Outcome(tuple(self.decisions))
         return Outcome(
             tuple(self.decisions),
             tuple(self.log.entries),

@@ -247,12 +247,12 @@ def measured(
 
 def of_bars(history: History, measure: CompiledMeasure, symbol: str) -> float:
     """A measure of the bars of a symbol, not a number where it is unknown."""
-    series = history.series.get((symbol, measure.key))
+    series, rules = history.series.get((symbol, measure.key)), measure.rules
     if series is None:
         return _function(measure, ())
-    if measure.rules.function == "stdev":
-        return nan if len(series.values) < measure.rules.warmup else series.stdev()
-    return _function(measure, series.values)
+    if rules.function != "stdev":
+        return _function(measure, series.values)
+    return nan if len(series.values) < rules.warmup else series.stdev()
 
 
 def _rows(

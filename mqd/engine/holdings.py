@@ -138,5 +138,4 @@ def tell_of_orphan(engine: Engine, state: DeskState, key: Key, step: Step) -> No
 
 def is_managed(engine: Engine, key: Key) -> bool:
     """Whether a strategy of these rules looks after the position."""
-    strategy, symbol = key
-    return any(item.rules.id == strategy for item in engine.by_symbol.get(symbol, ()))
+    return key in engine.managed

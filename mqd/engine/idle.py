@@ -23,13 +23,12 @@ class InWindow(NamedTuple):
     times: tuple[tuple[str, int], ...]
 
 
-def count_idle(state: DeskState, step: Step) -> None:
-    """Count what the decisions of one bar found true."""
-    for decision in step.decisions:
-        counts = state.idle.get(decision.strategy)
-        if counts is None:
-            counts = state.idle[decision.strategy] = {}
-        counts[decision.no_trade] = counts.get(decision.no_trade, 0) + 1
+def count_idle(state: DeskState, strategy_id: str, no_trade: int) -> None:
+    """Count what the decision of one bar found true."""
+    counts = state.idle.get(strategy_id)
+    if counts is None:
+        counts = state.idle[strategy_id] = {}
+    counts[no_trade] = counts.get(no_trade, 0) + 1
 
 
 def tell_idle(engine: Engine, state: DeskState, event: SessionClosed, step: Step) -> None:

@@ -7,13 +7,14 @@ from typing import NamedTuple
 from mqd.engine.core import Engine, Step, raise_incident
 from mqd.engine.decide import (
     Answer,
+    Asked,
     ask,
-    decide_alone,
     enter,
     idle,
     leave,
     malformed,
     record,
+    stay_out,
     wish_to_enter,
 )
 from mqd.engine.state import DeskState
@@ -32,10 +33,54 @@ class _Wish(NamedTuple):
     signal: StrategySignal | None
 
 
-class StrategyOrchestrator:
-    """Lets every strategy of a symbol decide on one bar.
+def decide_on(engine: Engine, state: DeskState, bar: BarClosed, data: int, step: Step) -> None:
+    """Ask every strategy of the symbol; one decision record each, in the declared order.
 
-    They are asked in the order that the rules declare. Nothing is sent before all have answered,
+    On most bars none of them asks for anything, and there is nothing to bring into an order.
+    """
+    asked: list[Asked] = []
+    is_quiet = True
+    for compiled in engine.by_symbol.get(bar.symbol, ()):
+        try:
+            found = ask(state, compiled, bar)
+        except Exception as failure:  # noqa: BLE001  # whatever it is, the others are not to suffer
+            _leave_out(engine, state, compiled, bar, failure, step)
+            continue
+        asked.append(found)
+        _, facts, no_trade, exits, _, _, _ = found
+        is_quiet = is_quiet and not exits and bool(no_trade or facts.position_open)
+    if not is_quiet:
+        answers = [Answer(*found) for found in asked]
+        StrategyOrchestrator(engine, state, step).decide(answers, bar, data)
+        return
+    for found in asked:
+        stay_out(engine, state, found, data, step)
+
+
+def _leave_out(
+    engine: Engine,
+    state: DeskState,
+    compiled: CompiledStrategy,
+    bar: BarClosed,
+    failure: Exception,
+    step: Step,
+) -> None:
+    """Tell of a strategy whose rules cannot be computed; it has no part in this bar.
+
+    To ask changes nothing but the strategy's own measures, so that it can be asked again on the
+    next bar; what it holds is watched meanwhile like any position.
+    """
+    error = StrategyFailedError(
+        f"{compiled.rules.id} is left out on this bar of {bar.symbol}: "
+        f"{type(failure).__name__}: {failure}"
+    )
+    raise_incident(engine, state, step, error, compiled.rules.id)
+
+
+class StrategyOrchestrator:
+    """Brings into an order what the strategies of a symbol ask for on one bar.
+
+    They were asked in the order that the rules declare. Nothing is sent before all have answered,
     so that none sees what another did on the same bar. Then exits leave, all of them, and after
     them the entries, one strategy after the other, so that what has just been sent counts in the
     checks of the next. An entry for the other side of what another strategy signals is refused
@@ -49,24 +94,7 @@ class StrategyOrchestrator:
         self._state = state
         self._step = step
 
-    def on_bar(self, bar: BarClosed, data: int) -> None:
-        """One decision record for each strategy that could be asked, in the declared order."""
-        engine, state, step = self._engine, self._state, self._step
-        asked = engine.by_symbol.get(bar.symbol, ())
-        if len(asked) == 1:
-            try:
-                alone = decide_alone(engine, state, asked[0], bar, data, step)
-            except Exception as failure:  # noqa: BLE001  # whatever it is, the desk goes on
-                self._left_out(asked[0], bar, failure)
-                return
-            answers = [] if alone is None else [alone]
-        else:
-            every = [self._asked(compiled, bar) for compiled in asked]
-            answers = [answer for answer in every if answer is not None]
-        if answers:
-            self._decide(answers, bar, data)
-
-    def _decide(self, answers: list[Answer], bar: BarClosed, data: int) -> None:
+    def decide(self, answers: list[Answer], bar: BarClosed, data: int) -> None:
         """Exits first, all of them; then the entries, each checked when those before have left."""
         made: list[tuple[str, int, int]] = []
         wishes: list[_Wish] = []
@@ -92,25 +120,6 @@ class StrategyOrchestrator:
             self._tell_of_conflict(bar, wishes, leaving)
         for answer, outcome in zip(answers, made, strict=True):
             record(self._state, answer, outcome, data, self._step)
-
-    def _asked(self, compiled: CompiledStrategy, bar: BarClosed) -> Answer | None:
-        """What the strategy answers; None, and told, where its rules cannot be computed.
-
-        To ask changes nothing but the strategy's own measures, so that it can be left out on this
-        bar and asked again on the next; what it holds is watched meanwhile like any position.
-        """
-        try:
-            return ask(self._state, compiled, bar)
-        except Exception as failure:  # noqa: BLE001  # whatever it is, the others are not to suffer
-            self._left_out(compiled, bar, failure)
-            return None
-
-    def _left_out(self, compiled: CompiledStrategy, bar: BarClosed, failure: Exception) -> None:
-        error = StrategyFailedError(
-            f"{compiled.rules.id} is left out on this bar of {bar.symbol}: "
-            f"{type(failure).__name__}: {failure}"
-        )
-        raise_incident(self._engine, self._state, self._step, error, compiled.rules.id)
 
     def _opposite(
         self, wish: _Wish, wishes: list[_Wish], leaving: list[Answer], symbol: str

@@ -45,6 +45,8 @@ def order_facts(order: Order, at_ns: int) -> OrderFacts:
 class TransactionLog:
     """Every change of every order's state, in order, and every event that changed nothing."""
 
+    __slots__ = ("entries",)
+
     def __init__(self) -> None:
         self.entries: list[OrderStateChangedEvent] = []
 

@@ -13,7 +13,16 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
 
-from mqd.engine.blocks import NEVER, NOT_TOLD, Answer, Blocks, key_of, subject_of, tell_failed
+from mqd.engine.blocks import (
+    ASK_ALL,
+    NEVER,
+    NOT_TOLD,
+    Answer,
+    Blocks,
+    key_of,
+    subject_of,
+    tell_failed,
+)
 from mqd.engine.gathering import Step
 from mqd.engine.history import EntrySent, History, Now, of_bars
 from mqd.engine.lock import Lock
@@ -68,15 +77,13 @@ class ProtectionManager:
             1 << each.bit for each in compiled.at_once if each.rules.lasts != WHILE_TRUE
         )
         self._apart = tuple(each for each in compiled.every if each not in compiled.at_once)
-        self._every_look = tuple(
-            (
-                each,
-                each.reads_bars,
-                {subject: key_of(each, subject) for subject in self.blocks.subjects(each)},
-            )
+        self._subjects = tuple(
+            (each, subject, key_of(each, subject))
             for each in self._apart
-            if each.reads_moment
+            for subject in self.blocks.subjects(each)
         )
+        symbols = {strategy.rules.symbol for strategy in book.strategies}
+        self._every_look = {bar_of: tuple(self._asked_always(bar_of)) for bar_of in symbols | {""}}
         self._of_equity = tuple(each for each in self._apart if EQUITY_STREAM in each.streams)
         self._bar_measures = tuple(
             measure
@@ -85,6 +92,13 @@ class ProtectionManager:
             if measure.rules.stream == BARS_STREAM
         )
         self._sizing = tuple(each for each in compiled.every if each.rules.sizes is not None)
+
+    def _asked_always(self, bar_of: str) -> Iterator[tuple[CompiledProtection, str, str]]:
+        """What is asked at every look: on a bar of a symbol, of what reads bars only that one."""
+        for each in self._apart:
+            subjects = tuple(self.blocks.subjects(each)) if each.reads_moment else ()
+            for subject in (bar_of,) if each.reads_bars and bar_of in subjects else subjects:
+                yield each, subject, key_of(each, subject)
 
     # -- when they are asked ---------------------------------------------------------------------
 
@@ -170,7 +184,7 @@ class ProtectionManager:
         """A session opens: what is measured of its bars begins anew, and some blocks are over."""
         state.history.start_session(self._bar_measures)
         self.blocks.on_session(state, step)
-        state.look_again_ns = 0  # what is measured of this session, or of those before it, is new
+        state.look_again_ns = ASK_ALL  # measures of this session, or of those before it, are new
 
     # -- the look --------------------------------------------------------------------------------
 
@@ -188,21 +202,19 @@ class ProtectionManager:
         ):
             has_moved = True
             self._hear_at_once(state, possible, certain, step)
-            for each in self._apart:
-                self._hear_each(state, each, session, step)
+            self._hear_apart(state, session, step)
             self.blocks.end_older(state, step)
         elif history.is_equity_new:  # on every bar while something is held
             history.is_equity_new = False
             for each in self._of_equity:
                 has_moved = self._hear(state, each, "", session, step) or has_moved
-        for each, reads_bars, keys in self._every_look:
-            for subject in (bar_of,) if reads_bars and bar_of in keys else keys:
-                if (
-                    not each.of_bars_alone
-                    or keys[subject] in state.locks
-                    or not self._is_calm(state, each, subject, session)
-                ):
-                    has_moved = self._hear(state, each, subject, session, step) or has_moved
+        for each, subject, key in self._every_look.get(bar_of, self._every_look[""]):
+            if (
+                not each.of_bars_alone
+                or key in state.locks
+                or not self._is_calm(state, each, subject, session)
+            ):
+                has_moved = self._hear(state, each, subject, session, step) or has_moved
         if has_moved:
             history.news.clear()
             history.is_equity_new = False
@@ -249,14 +261,23 @@ class ProtectionManager:
             answer = Answer(bool(certain >> each.bit & 1), bool(possible >> each.bit & 1))
             self.blocks.take(state, each, each.rules.id, answer, step)
 
-    def _hear_each(
-        self, state: DeskState, each: CompiledProtection, session: SessionFacts, step: Step
-    ) -> None:
-        history, is_due = state.history, state.now_ns >= state.look_again_ns
-        for subject in self.blocks.subjects(each):
-            rows = _news_for(history, each, subject)
-            is_touched = rows or (history.is_equity_new and EQUITY_STREAM in each.streams)
-            if is_touched or is_due or key_of(each, subject) in state.protection_errors:
+    def _hear_apart(self, state: DeskState, session: SessionFacts, step: Step) -> None:
+        """Ask those about which something is new, and those whose own time has come.
+
+        What counts rows of a window answers as before until the oldest leaves it; whatever else it
+        reads changes with a start or a session, and then all are asked.
+        """
+        history, now_ns = state.history, state.now_ns
+        is_all, is_due = state.look_again_ns == ASK_ALL, now_ns >= state.look_again_ns
+        for each, subject, key in self._subjects:
+            rows = _news_for(history, each, subject) if history.news else ()
+            if (
+                rows
+                or is_all
+                or (is_due and (key in state.locks or state.due_ns.get(key, NEVER) <= now_ns))
+                or (history.is_equity_new and EQUITY_STREAM in each.streams)
+                or key in state.protection_errors
+            ):
                 self._hear(state, each, subject, session, step, rows)
 
     def _hear(

@@ -7,12 +7,12 @@ from typing import cast
 from mqd.engine.account import count_messages
 from mqd.engine.audit import audit
 from mqd.engine.core import Engine, Step
-from mqd.engine.idle import count_idle, tell_idle
+from mqd.engine.idle import tell_idle
 from mqd.engine.lives import judge_after
 from mqd.engine.moves import mark_to_market
 from mqd.engine.news import on_broker_event
 from mqd.engine.operate import on_operator
-from mqd.engine.orchestrator import StrategyOrchestrator
+from mqd.engine.orchestrator import decide_on
 from mqd.engine.portfolio import reallocate
 from mqd.engine.reconcile import on_snapshot
 from mqd.engine.regimes import keep_session, tell_regimes
@@ -55,11 +55,12 @@ def step(engine: Engine, state: DeskState, event: Event, aside: int | None = Non
     if kind is FeedDefectFound:  # it has the instant of a bar that is still to come
         state.counts[cast("FeedDefectFound", event).code] += 1
         return NOTHING
-    if kind not in _OF_THE_BROKER:  # its clock may be anywhere
-        state.now_ns = max(state.now_ns, event.at_ns)
-    this = Step(event.at_ns, state)
-    if kind is BarClosed:
-        _on_bar(engine, state, cast("BarClosed", event), aside, this)
+    at_ns = event.at_ns
+    if at_ns > state.now_ns and kind not in _OF_THE_BROKER:  # its clock may be anywhere
+        state.now_ns = at_ns
+    this = Step(at_ns, state)
+    if isinstance(event, BarClosed):
+        _on_bar(engine, state, event, aside, this)
     else:
         _act(engine, state, event, this)
     if state.history.news:
@@ -67,7 +68,7 @@ def step(engine: Engine, state: DeskState, event: Event, aside: int | None = Non
     if this.trades or kind in _JUDGED_AFTER:
         judge_after(engine, state, event, this)
     watch(engine, state, this)
-    if this.touched:
+    if this.commands or this.booked or this.log.entries:  # else nothing can have broken
         count_messages(state, this.commands)
         audit(engine, state, this)
     return this.outcome()
@@ -92,13 +93,13 @@ def _act(engine: Engine, state: DeskState, event: Event, this: Step) -> None:
 
 def sets_aside(engine: Engine, state: DeskState, bar: BarClosed) -> int:
     """The mask of data rules that set this bar aside; the bar's flags are refreshed on the way."""
-    symbol = state.symbol(bar.symbol)
-    session = state.session
+    symbol, session = state.symbol(bar.symbol), state.session
+    start_ns, late_ns = bar.start_ns, state.now_ns - bar.at_ns
     symbol.is_traded_symbol = bar.symbol in engine.by_symbol
-    symbol.starts_on_minute = bar.start_ns % NS_PER_MINUTE == 0
-    symbol.is_newest = bar.start_ns > symbol.newest_start_ns
-    symbol.bar_age_s = max(0, state.now_ns - bar.at_ns) // NS_PER_S
-    symbol.in_session = session.is_open and session.open_ns <= bar.start_ns < session.close_ns
+    symbol.starts_on_minute = start_ns % NS_PER_MINUTE == 0
+    symbol.is_newest = start_ns > symbol.newest_start_ns
+    symbol.bar_age_s = late_ns // NS_PER_S if late_ns > 0 else 0
+    symbol.in_session = session.is_open and session.open_ns <= start_ns < session.close_ns
     mask: int = engine.book.sets_aside.evaluate(bar, symbol, session, state.desk, None, None)
     return mask
 
@@ -122,8 +123,7 @@ def _on_bar(
         mark_to_market(state)
     data = engine.book.blocks_entries.evaluate(bar, symbol, state.session, state.desk, None, None)
     engine.protections.on_bar(state, bar, this)
-    StrategyOrchestrator(engine, state, this).on_bar(bar, data)
-    count_idle(state, this)
+    decide_on(engine, state, bar, data, this)
 
 
 def _count_bar(state: DeskState, symbol: SymbolFacts, bar: BarClosed) -> None:

@@ -22,7 +22,7 @@ from mqd.ground.errors import UnresolvedError
 from mqd.ground.times import NS_PER_S
 from mqd.model.command import LookUpOrder, TakeSnapshot
 from mqd.model.decision import WatchActed
-from mqd.model.order import ENTRY, EXIT, EXTERNAL, LEAVING, PROTECTIVE, ROLES, STOP, Order
+from mqd.model.order import ENTRY, EXIT, EXTERNAL, LEAVING, PROTECTIVE, ROLES, Order
 from mqd.rules.compile.ruleset import CompiledSet
 from mqd.rules.words.acts import PROTECT
 
@@ -78,7 +78,8 @@ class PositionWatchFacts:
 
 def watch(engine: Engine, state: DeskState, step: Step) -> None:
     """Let the watches act; what they do to one order another one sees."""
-    pass_time(engine, state, step)
+    if state.breaker.state_name in engine.breaker_waits:
+        pass_time(engine, state, step)
     if state.working:
         for order in in_age_order(state):
             _watch_order(engine, state, order, step)
@@ -96,6 +97,8 @@ def first_row(
     A page whose row is no longer true may be made again, whatever stands above it.
     """
     found = None
+    if not mask and not state.paged:
+        return None
     for bit, (code, act) in enumerate(zip(rules.codes, acts, strict=True)):
         if not mask >> bit & 1:
             state.paged.discard((code, subject))
@@ -214,18 +217,11 @@ def _position_facts(engine: Engine, state: DeskState, key: Key) -> PositionWatch
         planned_distance=_number(holding.planned_distance),
         stop_price=_number(stop.stop_price if stop is not None else None),
         last_price=state.symbol(key[1]).last_close or _UNKNOWN,
-        takes_stop=_takes_stop(engine, held.qty),
+        takes_stop=engine.takes_stop[held.qty != held.qty.to_integral_value()],
         unwatched_s=unwatched_s(state, key),
         is_managed=is_managed(engine, key),
         is_external=key[0] == EXTERNAL,
     )
-
-
-def _takes_stop(engine: Engine, qty: Decimal) -> bool:
-    """Whether the broker takes a stop of so many shares, for as long as exits are sent."""
-    rules = engine.book.rules
-    time_in_force = rules.sends.exit.time_in_force
-    return rules.broker_words.takes(STOP, time_in_force, is_part=qty != qty.to_integral_value())
 
 
 def _number(value: Decimal | None) -> float:

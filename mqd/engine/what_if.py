@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mqd.engine.core import Engine, Step
-from mqd.engine.decide import ask, wish_to_enter
+from mqd.engine.decide import Answer, ask, wish_to_enter
 from mqd.engine.gate import submit_entry
 from mqd.engine.state import DeskState, StrategyFacts
 from mqd.model.command import Command
@@ -44,7 +44,7 @@ def let_in(
     own = fork.strategies[strategy]
     fork.strategies[strategy] = facts
     step = Step(bar.at_ns, fork)
-    answer = ask(fork, engine.book.strategy(strategy), bar)
+    answer = Answer(*ask(fork, engine.book.strategy(strategy), bar))
     facts.pnl_today, facts.pnl_today_usd = own.pnl_today, own.pnl_today_usd
     signal = wish_to_enter(engine, fork, answer, bar, step) if answer.asks else None
     if signal is None or answer.exits or not submit_entry(engine, fork, bar, signal, 0, step).sent:

@@ -135,7 +135,7 @@ ENFORCED: Final = {
         "EXITS_BEFORE_ENTRIES", "All strategies of a symbol are asked before anything is sent; "
         "then exits leave, and after them the entries, one strategy after the other. One whose "
         "rules cannot be computed is left out on that bar, and no other.",
-        "mqd.engine.orchestrator", "StrategyOrchestrator",
+        "mqd.engine.orchestrator", "decide_on",
     ),
     "portfolio": Promise(
         "SHARES_MOVE_AT_THE_OPEN", "What is in the market is counted before every entry, entries "

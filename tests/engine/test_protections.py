@@ -14,20 +14,28 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mqd.engine.core import Step
+from mqd.app.backtest import run_backtest
+from mqd.brokers.simulated import SimulationSettings
+from mqd.engine.blocks import ASK_ALL
+from mqd.engine.core import Engine, Step
 from mqd.engine.lock import Lock
 from mqd.engine.protections import Check, Ruling
+from mqd.engine.state import DeskState
+from mqd.engine.step import step
 from mqd.ground.times import NS_PER_MINUTE, NS_PER_S, to_ns
 from mqd.model.command import CancelOrder, SubmitOrder
 from mqd.model.decision import (
     EntryMadeSmaller,
     OperatorHeard,
+    Outcome,
     ProtectionReleased,
     ProtectionTripped,
 )
 from mqd.model.event import (
     BarClosed,
     ClockTicked,
+    DeskStarted,
+    Event,
     OperatorActed,
     OrderRejected,
     SessionClosed,
@@ -36,6 +44,7 @@ from mqd.model.event import (
 from mqd.model.position import Trade
 from mqd.rules.book import RuleBook
 from mqd.rules.changes import Changes
+from mqd.rules.compile.book import compile_book
 from mqd.rules.validate import load_rules
 from tests.engine.conftest import Bench
 
@@ -670,3 +679,33 @@ def test_case_110_a_restart_at_any_bar_of_a_bad_day_changes_no_decision():
     assert any(mask for _, _, mask in whole[31:])
     for minute in range(28, 75):
         assert bad_day(Bench(book_of(*kept)), minute) == whole, minute
+
+
+def test_to_ask_all_of_them_on_every_bar_finds_what_the_sparing_way_finds():
+    """What has no news and whose time has not come answers as before, so it may be passed over."""
+    book = load_rules(ROOT / "rules", Changes(values=FIVE))
+    taken = Taken()
+    run_backtest(book, [], SimulationSettings(), (taken,))
+    engine = Engine.of(compile_book(book))
+    started = DeskStarted(taken.events[0].at_ns, book.digest, "backtest", "test")
+    sparing, asking = DeskState(), DeskState()
+    bars = 0
+    for event in [started, *taken.events]:
+        if isinstance(event, BarClosed):
+            asking.look_again_ns = ASK_ALL
+            bars += 1
+        assert step(engine, sparing, event) == step(engine, asking, event)
+        if isinstance(event, BarClosed) and bars % 20 == 0:
+            assert sparing.hash() == asking.hash()
+    assert sparing.history.trades
+    assert sparing.due_ns
+
+
+class Taken:
+    """Every event that a desk took."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def saw(self, event: Event, outcome: Outcome, state: DeskState) -> None:
+        self.events.append(event)

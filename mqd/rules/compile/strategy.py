@@ -3,7 +3,8 @@
 `measures` takes a bar and the accumulators and returns both anew; `fixed` decides every condition
 that depends on the market and on nothing a sweep varies; `rest` does exits, sizing and what is
 left. A sweep runs the first two once per bar set and the third per parameter combination.
-`decide` is the live path: it gathers the facts from the engine's objects and calls the three.
+`decide` is the live path: it gathers the facts from the engine's objects and has the lines of the
+three in itself, because on every bar their calls would cost as much as what they compute.
 """
 
 from __future__ import annotations
@@ -95,6 +96,8 @@ class _Writer:
         self.once = [rule for rule in strategy.no_trade if _is_fixed(rule, strategy)]
         self.later = [rule for rule in strategy.no_trade if rule not in self.once]
         self.arguments: dict[str, tuple[str, ...]] = {}
+        self.bodies: list[list[str]] = []
+        self.decided = ""
 
     def source(self) -> str:
         pieces = (self._measures(), self._fixed(), self._rest(), self._decide())
@@ -116,16 +119,14 @@ class _Writer:
             known = f"{source.known} and -{LARGEST!r} < {name} < {LARGEST!r}"
             body.append(f"    {known_flag(name)} = {known}")
             results += [name, known_flag(name)]
-        return [self._head("measures", arguments), *body, f"    return ({_tuple(results)})"]
+        return self._piece("measures", arguments, body, f"({_tuple(results)})")
 
     def _fixed(self) -> list[str]:
         arguments = arguments_of(_names_of([rule.when for rule in self.once]))
         emitter = Emitter(name_text)
         masked = self._mask_lines(emitter, self.once, self.bits, "mask")
-        return [
-            self._head("fixed", arguments), "    mask = 0", *_indented(emitter.lines), *masked,
-            "    return mask",
-        ]  # fmt: skip
+        body = ["    mask = 0", *_indented(emitter.lines), *masked]
+        return self._piece("fixed", arguments, body, "mask")
 
     def _rest(self) -> list[str]:
         entry = self.strategy.entry
@@ -139,11 +140,9 @@ class _Writer:
         masked = self._mask_lines(emitter, self.later, self.bits, "mask")
         exits = self._mask_lines(emitter, self.strategy.exits, exit_bits, "exits")
         known = " and ".join(stop_known) or "True"
-        return [
-            self._head("rest", ["mask", *arguments]), "    exits = 0",
-            *_indented(emitter.lines), *masked, *exits,
-            f"    return (mask, exits, lots, {stop}, {known})",
-        ]  # fmt: skip
+        body = ["    exits = 0", *_indented(emitter.lines), *masked, *exits]
+        self.decided = f"mask, exits, lots, {stop}, {known}"
+        return self._piece("rest", ["mask", *arguments], body, f"({self.decided})")
 
     def _sizing(self, emitter: Emitter) -> None:
         """Whole steps that fit: floor(x / step * (1 + 1e-12)); none where x is unknown or negative.
@@ -175,27 +174,17 @@ class _Writer:
     # -- the live path ------------------------------------------------------------------------
 
     def _decide(self) -> list[str]:
-        lines = ["def decide(bar, symbol, session, desk, strategy):"]
-        lines += _indented(self._gathered())
-        measured = [*self.slots]
-        for measure, _ in self.measured:
-            text = measure_text(measure.name)
-            measured += [text, known_flag(text)]
+        measures, fixed, rest = self.bodies
+        lines = ["def decide(bar, symbol, session, desk, strategy):", *_indented(self._gathered())]
         if self.measured:
             slots = _tuple(self.slots)
             lines += [
                 f"    {slots} = strategy.accumulators",
-                f"    {_tuple(measured)} = measures({', '.join(self.arguments['measures'])})",
+                *measures,
                 f"    strategy.accumulators = ({slots})",
             ]
-        decided = "no_trade, exits, lots, stop_loss, stop_loss_known"
-        lines += [
-            f"    mask = fixed({', '.join(self.arguments['fixed'])})",
-            f"    {decided} = rest({', '.join(self.arguments['rest'])})",
-            f"    facts = ({_tuple([_or_none(name) for name in self.recorded])})",
-            f"    return {decided}, facts",
-        ]
-        return lines
+        facts = _tuple([_or_none(name) for name in self.recorded])
+        return [*lines, *fixed, *rest, f"    return {self.decided}, ({facts})"]
 
     def _gathered(self) -> list[str]:
         """Statements that read every fact once from the engine's objects."""
@@ -222,9 +211,12 @@ class _Writer:
         ]
         return [FACTS[name] for name in dict.fromkeys(read)]
 
-    def _head(self, name: str, arguments: Iterable[str]) -> str:
+    def _piece(
+        self, name: str, arguments: Iterable[str], body: list[str], result: str
+    ) -> list[str]:
         self.arguments[name] = tuple(arguments)
-        return f"def {name}({', '.join(self.arguments[name])}):"
+        self.bodies.append(body)
+        return [f"def {name}({', '.join(self.arguments[name])}):", *body, f"    return {result}"]
 
 
 def _source_of(measure: Measure) -> Source:
