@@ -21,6 +21,7 @@ from tests.cases.conftest import Scene
 
 NEW_YORK = ZoneInfo("America/New_York")
 LIMITS = "limits/desk.yaml"
+PORTFOLIO = "desk/portfolio.yaml"
 FIVE = {"max_trades_per_day": "5"}
 ASSUMED = "value: {}\n    min: 100\n    max: 100000\n"
 ENTRY_USD = Decimal("99.5")
@@ -253,11 +254,15 @@ def test_case_115_a_stop_counts_by_its_reason_and_not_by_what_it_came_to(
 
 @pytest.fixture
 def small(desk):
-    """Makes desks without an account, each taken to be worth 100 USD, or so much."""
+    """Makes desks without an account, each taken to be worth 100 USD, or so much.
+
+    Shares are of 2,500 USD all the same, else no entry would fit.
+    """
+    own = {"value: limits.assumed_equity_usd\n": f"{ASSUMED.format(2500)}    unit: usd\n"}
 
     def made(worth_usd=100):
         words = {ASSUMED.format(2500): ASSUMED.format(worth_usd)}
-        return desk("max_drawdown", profile="samples", edits={LIMITS: words})
+        return desk("max_drawdown", profile="samples", edits={LIMITS: words, PORTFOLIO: own})
 
     return made
 

@@ -168,7 +168,7 @@ def test_a_strategy_without_a_share_opens_nothing(bench_of):
 def test_without_a_word_of_the_broker_losses_make_the_account_smaller(bench_of, price, expected):
     """Half of 1,000 covers the order of 500 or a little less; half of 999.50 does not."""
     small = {"value: 2500\n": "value: 1000\n"}
-    bench = bench_of(None, {PORTFOLIO: small}, values={"max_trades_per_day": "5"})
+    bench = bench_of(None, {"limits/desk.yaml": small}, values={"max_trades_per_day": "5"})
     order_id = bench.entry()
     bench.fill(order_id)
     exit_id = bench.sent(bench.bar(bench.ten + 1, 100.5))
