@@ -38,6 +38,7 @@ def status(database: JournalOption = None, form: FormatOption = TableFormat.text
 
 def _sections(found: DeskStatus) -> list[Section]:
     from mqd.cli.sections import Section
+    from mqd.cli.status_account import account_sections
     from mqd.cli.status_rules import distance_sections, protections_section
 
     return [
@@ -46,6 +47,7 @@ def _sections(found: DeskStatus) -> list[Section]:
         _working(found),
         protections_section(found),
         _strategies(found),
+        *account_sections(found),
         *distance_sections(found),
         Section(
             "The record",
@@ -127,6 +129,7 @@ def _breaker(found: DeskStatus) -> str:
 
 def _now(found: DeskStatus) -> list[tuple[str, str]]:
     from mqd.cli.happenings import both_times
+    from mqd.cli.status_account import series_facts
     from mqd.ground.units import PRICE
     from mqd.publish.figures import counts_text, exact, fact_text, signed_usd
     from mqd.publish.recorded_values import finite
@@ -145,6 +148,7 @@ def _now(found: DeskStatus) -> list[tuple[str, str]]:
         ("data defects", counts_text(found.defects) or "none in this session"),
         ("bars set aside", counts_text(found.aside) or "none in this session"),
         *((f"regime of {symbol}", regime) for symbol, regime in found.regimes),
+        *series_facts(found),
         *(("idle, out of the ordinary", note.text) for note in found.idle),
     ]
 

@@ -10,12 +10,13 @@ from mqd.cli.happenings import both_times
 from mqd.cli.sections import Section
 
 if TYPE_CHECKING:
-    from mqd.publish.distance_to_fire import ToFire
     from mqd.publish.protection_status import ProtectionStatus
     from mqd.publish.status import DeskStatus
+    from mqd.publish.to_fire import NotYet, ToFire
 
 _COLUMNS = ("Rule", "Looks at", "Now", "Acts at", "Distance")
 _TITLE = "Distance to fire"
+_LONG_RULE = 21
 _IN_PERCENT = re.compile(r"\S+ \((.+ %)\)")  # 0.0025 (0.25 %)
 
 
@@ -32,9 +33,11 @@ def protections_section(found: DeskStatus) -> Section:
 
 def distance_sections(found: DeskStatus) -> Iterator[Section]:
     """How far every rule with a number is from acting now: the desk's, then each strategy's."""
-    of = dict.fromkeys(["", *(item.strategy for item in found.to_fire)])
+    known = (item.strategy for item in found.to_fire)
+    of = dict.fromkeys(["", *known, *(item.strategy for item in found.not_yet)])
     for name in of:
         rows = tuple(_row(item) for item in found.to_fire if item.strategy == name)
+        rows += tuple(_row_not_yet(item) for item in found.not_yet if item.strategy == name)
         if rows or not name:
             said = () if rows else ("nothing has a value yet",)
             title = f"{_TITLE}: {name}" if name else _TITLE
@@ -44,9 +47,20 @@ def distance_sections(found: DeskStatus) -> Iterator[Section]:
 def _row(item: ToFire) -> tuple[str, ...]:
     left = "it acts" if item.acts else "passed" if item.holds else item.distance_text
     return (
-        item.rule, item.looks_at.removeprefix("the "), _short(item.now_text),
+        _broken(item.rule), item.looks_at.removeprefix("the "), _short(item.now_text),
         _short(item.acts_at_text), _short(left),
     )  # fmt: skip
+
+
+def _row_not_yet(item: NotYet) -> tuple[str, ...]:
+    looks_at = f"{item.looks_at.removeprefix('the ')}: {item.why}"
+    return _broken(item.rule), looks_at, "unknown", _short(item.acts_at_text), "-"
+
+
+def _broken(rule: str) -> str:
+    """A long code on two lines, so that the table fits."""
+    at = rule.rfind("_", 0, _LONG_RULE) + 1
+    return f"{rule[:at]}\n{rule[at:]}" if len(rule) > _LONG_RULE and at else rule
 
 
 def _short(text: str) -> str:

@@ -85,8 +85,9 @@ def _widths(
     wanted, inside, least = [], [], []
     for name, *cells in zip(columns, *rows, strict=True):
         pieces = [*name.split(), *(cells if name in numbers else " ".join(cells).split())]
-        wanted.append(max(map(cell_len, (name, *cells))))
-        inside.append(max(map(cell_len, cells), default=0))
+        lines = [line for cell in cells for line in cell.split("\n")]
+        wanted.append(max(map(cell_len, (name, *lines))))
+        inside.append(max(map(cell_len, lines), default=0))
         least.append(max(map(cell_len, pieces), default=0))
     return wanted, inside, least
 

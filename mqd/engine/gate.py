@@ -133,7 +133,7 @@ def _entry_facts(engine: Engine, state: DeskState, signal: StrategySignal) -> Or
     facts.pauses_in_regime = pauses(engine, state, signal.strategy, signal.symbol)
     tell_symbol(state.symbol(signal.symbol), signal.qty, facts)
     tell_account(state, facts)
-    tell_portfolio(engine, state, signal.strategy, facts)
+    tell_portfolio(engine.book.rules.portfolio, state, signal.strategy, facts)
     return facts
 
 

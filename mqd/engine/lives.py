@@ -34,7 +34,7 @@ from mqd.model.decision import (
     ThesisJudged,
 )
 from mqd.model.event import Event, SeriesValueTold, SessionClosed
-from mqd.rules.book import Thesis
+from mqd.rules.book import RuleBook, Thesis
 from mqd.rules.compile.strategy import CompiledStrategy
 from mqd.rules.words.acts import PROMOTE
 
@@ -48,6 +48,7 @@ LIVE: Final = "live"
 _OF_DATE: Final = attrgetter("date")
 ENABLE_ORDERED: Final = "enable_ordered"
 PAUSE_ENDED: Final = "pause_ended"
+NONE_LEFT: Final = "none_left"
 CALLS: Final = {
     "flag": "review_called_for",
     "pause": "pause_called_for",
@@ -108,9 +109,9 @@ def on_series_value(state: DeskState, event: SeriesValueTold) -> None:
     state.series[event.series] = tuple(kept[-_KEPT_VALUES:])
 
 
-def record_now(engine: Engine, state: DeskState, strategy_id: str) -> Record:
+def record_now(book: RuleBook, state: DeskState, strategy_id: str) -> Record:
     """The record of a strategy as it is now."""
-    life, book = state.lives[strategy_id], engine.book.rules
+    life = state.lives[strategy_id]
     own = [trade for trade in state.history.trades if trade.strategy == strategy_id]
     record = record_of(
         own, state.closed_sessions, life.since_ns, state.desk.week_open_ns,
@@ -133,7 +134,7 @@ def judge(engine: Engine, state: DeskState, step: Step, *, is_night: bool = Fals
     for compiled in engine.book.strategies:
         strategy_id = compiled.rules.id
         try:
-            record = record_now(engine, state, strategy_id)
+            record = record_now(engine.book.rules, state, strategy_id)
             mask = _mask(engine, state, record)
             _end_pause(engine, state, compiled, record, step)
             _act(engine, state, compiled, record, mask, step, is_night=is_night)
@@ -158,7 +159,7 @@ def halt_if_none_left(engine: Engine, state: DeskState, step: Step) -> None:
     """Where every strategy that could trade is retired, the desk's machine hears of it."""
     could = [each for each in engine.book.strategies if _could_trade(each, state)]
     if could and all(state.lives[each.rules.id].state_name == RETIRED for each in could):
-        tell_desk(engine, state, step, "none_left")
+        tell_desk(engine, state, step, NONE_LEFT)
 
 
 def put_back(engine: Engine, state: DeskState, compiled: CompiledStrategy, step: Step) -> None:

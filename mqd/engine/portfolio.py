@@ -31,22 +31,44 @@ class _Day(NamedTuple):
     desk_pnl_usd: float
 
 
-def tell_portfolio(engine: Engine, state: DeskState, strategy: str, facts: OrderFacts) -> None:
+class Sums(NamedTuple):
+    """What the account comes to now, in USD: `invested_usd` counts what others hold in it too."""
+
+    equity_usd: Decimal
+    exposure_usd: Decimal
+    largest_usd: Decimal
+    invested_usd: Decimal
+    reserve_usd: Decimal
+
+
+def tell_portfolio(
+    portfolio: Portfolio | None, state: DeskState, strategy: str, facts: OrderFacts
+) -> None:
     """Set what the checks read of the account; without a declared portfolio nothing is known."""
-    portfolio = engine.book.rules.portfolio
     if portfolio is None:
         return
+    sums = sums_of(state, portfolio)
+    facts.portfolio_equity_usd = float(sums.equity_usd)
+    facts.portfolio_exposure_usd = float(sums.exposure_usd)
+    facts.portfolio_largest_usd = float(sums.largest_usd)
+    facts.portfolio_invested_usd = float(sums.invested_usd)
+    facts.portfolio_reserve_usd = float(sums.reserve_usd)
+    facts.capital_usd = float(capital(state, strategy, sums.equity_usd))
+    facts.capital_used_usd = float(capital_used(state, strategy))
+
+
+def sums_of(state: DeskState, portfolio: Portfolio) -> Sums:
+    """What the account is worth, what is in the market, and how far both may go."""
     equity_usd = equity(state, portfolio)
     strategies_usd, others_usd = _held(state)
     exposure_usd = EXACT.add(strategies_usd, sum_of(on_their_way(state)))
-    share = share_of(state, strategy)
-    facts.portfolio_equity_usd = float(equity_usd)
-    facts.portfolio_exposure_usd = float(exposure_usd)
-    facts.portfolio_largest_usd = float(EXACT.multiply(equity_usd, portfolio.max_exposure))
-    facts.portfolio_invested_usd = float(EXACT.add(exposure_usd, others_usd))
-    facts.portfolio_reserve_usd = float(EXACT.multiply(equity_usd, portfolio.reserve))
-    facts.capital_usd = float(EXACT.multiply(equity_usd, share))
-    facts.capital_used_usd = float(capital_used(state, strategy))
+    return Sums(
+        equity_usd,
+        exposure_usd,
+        EXACT.multiply(equity_usd, portfolio.max_exposure),
+        EXACT.add(exposure_usd, others_usd),
+        EXACT.multiply(equity_usd, portfolio.reserve),
+    )
 
 
 def equity(state: DeskState, portfolio: Portfolio) -> Decimal:
@@ -64,6 +86,11 @@ def share_of(state: DeskState, strategy: str) -> Decimal:
     """The share of the equity that the strategy may use now."""
     allocation = state.allocations.get(strategy)
     return ZERO if allocation is None else allocation.share
+
+
+def capital(state: DeskState, strategy: str, equity_usd: Decimal) -> Decimal:
+    """What the strategy may use of an account that is worth so much, in USD."""
+    return EXACT.multiply(equity_usd, share_of(state, strategy))
 
 
 def capital_used(state: DeskState, strategy: str) -> Decimal:

@@ -19,6 +19,8 @@ from mqd.engine.ledger import EXACT
 from mqd.model.position import ZERO, Trade
 
 SESSIONS_A_YEAR = 252
+SHARPE_SESSIONS = 2
+"""Fewer have no deviation."""
 _ENDED_AT = attrgetter("exit_ns")
 
 
@@ -35,6 +37,10 @@ class SeriesValue(NamedTuple):
     date: str
     value: Decimal
     good_through: str
+
+    def is_stale(self, date: str) -> bool:
+        """Whether the session of `date` may not go by it any more."""
+        return date > self.good_through
 
 
 @dataclass(slots=True)
@@ -182,7 +188,9 @@ def sharpe(daily_usd: Sequence[float]) -> float | None:
     The account they are shares of stands above and below the line, so that it drops out.
     """
     count = len(daily_usd)
-    if count < 2 or min(daily_usd) == max(daily_usd):  # a rounded mean would leave a deviation
+    if count < SHARPE_SESSIONS:
+        return None
+    if min(daily_usd) == max(daily_usd):  # a rounded mean would leave a deviation
         return None
     mean = fsum(daily_usd) / count
     deviation = sqrt(fsum((value - mean) ** 2 for value in daily_usd) / (count - 1))
@@ -198,7 +206,7 @@ def series_figures(
     """
     found = SeriesFigures()
     vix = values.get("vix", ())
-    if vix and date <= vix[-1].good_through and vix[-1].value > 0:
+    if vix and not vix[-1].is_stale(date) and vix[-1].value > 0:
         found.vix_close = _finite(float(vix[-1].value))
         newest = vix[-counts.get("vix", 1) :]
         if len(newest) == counts.get("vix", 1) and not _have_hole(newest):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from mqd.engine.lives import NONE_LEFT, RETIRED
 from mqd.engine.moves import in_age_order
 from mqd.engine.state import DeskState
 from mqd.ground.canonical import decimal_text
@@ -24,10 +25,14 @@ from mqd.model.decision import (
 )
 from mqd.model.event import BarClosed, Event, FeedDefectFound, SessionClosed, SessionOpened
 from mqd.model.order import Order
-from mqd.publish.distance_to_fire import ToFire, distances_to_fire
+from mqd.publish.account_status import AccountStatus, account_status
+from mqd.publish.distance_to_fire import distances_to_fire
 from mqd.publish.line_status import LineStatus, LineWatcher
 from mqd.publish.protection_status import ProtectionStatus, protections_status
+from mqd.publish.record_to_fire import record_not_yet
+from mqd.publish.series_status import SeriesStatus, series_status
 from mqd.publish.summary import OpenPosition, open_positions, ranked
+from mqd.publish.to_fire import NotYet, ToFire
 from mqd.rules.book import RuleBook
 from mqd.rules.looking_back import UNKNOWN_REGIME
 
@@ -65,6 +70,13 @@ class SwitchedOff(NamedTuple):
 
     strategy: str
     standing: Standing
+
+
+class Proposed(NamedTuple):
+    """A promotion that waits for a person: `by` so much of the strategy's share more."""
+
+    strategy: str
+    by: Decimal
 
 
 class Unwatched(NamedTuple):
@@ -110,6 +122,10 @@ class DeskStatus:
     idle: tuple[IdleOutOfBand, ...] = ()
     regimes: tuple[tuple[str, str], ...] = ()
     to_fire: tuple[ToFire, ...] = ()
+    not_yet: tuple[NotYet, ...] = ()
+    account: AccountStatus | None = None
+    series: tuple[SeriesStatus, ...] = ()
+    proposed: tuple[Proposed, ...] = ()
 
     @property
     def unproved(self) -> tuple[Order, ...]:
@@ -159,6 +175,10 @@ class DeskStatus:
             "unwatched": [item._asdict() for item in self.unwatched],
             **self.lines.to_json(),
             "distance_to_fire": [item.to_json() for item in self.to_fire],
+            "distance_unknown": [item.to_json() for item in self.not_yet],
+            "account": None if self.account is None else self.account.to_json(),
+            "series": {item.series: item.to_json() for item in self.series},
+            "waits_for_approval": {item.strategy: decimal_text(item.by) for item in self.proposed},
         }  # fmt: skip
 
 
@@ -189,7 +209,7 @@ class StatusWatcher:
         elif isinstance(event, SessionClosed):
             self.idle.clear()
         self._lines.saw(event, outcome)
-        for standing in _standings(outcome) if outcome.notes else ():
+        for standing in _standings(outcome, state) if outcome.notes else ():
             self.standing = standing
         for note in outcome.notes:
             match note:
@@ -237,11 +257,21 @@ class StatusWatcher:
             idle=tuple(self.idle),
             regimes=tuple(_regimes(state, book)),
             to_fire=distances_to_fire(state, book),
+            not_yet=record_not_yet(state, book),
+            account=account_status(state, book),
+            series=tuple(series_status(state, book)),
+            proposed=tuple(
+                Proposed(name, life.proposed)
+                for name, life in sorted(state.lives.items())
+                if life.proposed is not None
+            ),
         )
 
 
-def _standings(outcome: Outcome) -> Iterator[Standing]:
-    """By whom and why the desk moved: a person's button, or the error noted just before."""
+def _standings(outcome: Outcome, state: DeskState) -> Iterator[Standing]:
+    """By whom and why the desk moved: a person's button, the error noted just before, or that no
+    strategy is left, whenever they were retired.
+    """
     error = ""
     for note in outcome.notes:
         if isinstance(note, StrategyMoved):
@@ -255,7 +285,19 @@ def _standings(outcome: Outcome) -> Iterator[Standing]:
                     ((heard.by, heard.reason) for heard in outcome.notes
                      if isinstance(heard, OperatorHeard)), (by, why),
                 )  # fmt: skip
+            elif note.event == NONE_LEFT and not why:
+                why = f"no strategy is left that may open: {_retired(state)}"
             yield Standing(note.at_ns, by, why, note.rule)
+
+
+def _retired(state: DeskState) -> str:
+    """Every strategy that is retired, each with the row that called for it."""
+    found = [
+        f"{name} ({life.row})" if life.row else name
+        for name, life in sorted(state.lives.items())
+        if life.state_name == RETIRED
+    ]
+    return f"{', '.join(found)} {'are' if len(found) > 1 else 'is'} retired"
 
 
 def _unwatched(state: DeskState) -> Iterator[Unwatched]:

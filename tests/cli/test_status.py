@@ -19,6 +19,7 @@ from mqd.app.backtest import run_backtest
 from mqd.app.status import desk_status
 from mqd.brokers.simulated import SimulationSettings
 from mqd.cli.sections import print_sections
+from mqd.cli.status_account import account_sections
 from mqd.cli.status_rules import distance_sections, protections_section
 from mqd.feeds.samples import write_samples
 from mqd.ground.errors import SettingsError
@@ -202,18 +203,24 @@ def test_with_two_strategies_every_distance_says_whose_it_is(
     run_backtest(edited(both, protections=None), [bars], SimulationSettings(), journal=journal)
     found = desk_status(journal, "memory")
     sections = {each.title: each for each in distance_sections(found)}
+    watch = {row.condition.code for row in load_rules(ROOT / "rules").strategy_watch.rows}
     for name in ("vwap_micro_mean_reversion", "momentum_following"):
         rules = {row[0] for row in sections[f"Distance to fire: {name}"].rows}
         assert {"consecutive_losses", "low_profit", "MAX_TRADES_REACHED"} <= rules
+        assert watch - rules == {"MARKET_UNKNOWN"}, "it reads no number"
+        assert "EXCEEDS_STRATEGY_\nALLOCATION" in rules
     for each in sections.values():
         assert len({row[:2] for row in each.rows}) == len(each.rows)
     told = {row[0] for row in protections_section(found).rows}
     assert {"daily_loss_limit", "low_profit/\nmomentum_following"} <= told
+    (account,) = account_sections(found)
     console = Console(width=80, file=StringIO(), highlight=False)
     with console.capture() as captured:
-        print_sections(console, "", [*sections.values(), protections_section(found)])
+        print_sections(console, "", [*sections.values(), protections_section(found), account])
     lines = captured.get().splitlines()
     assert max(map(len, lines)) <= 80
     heads = [line.split() for line in lines]
     assert heads.count(["Rule", "Looks", "at", "Now", "Acts", "at", "Distance"]) == len(sections)
     assert ["Protection", "State", "To", "go", "Watches"] in heads
+    assert ["Strategy", "Share", "Rules", "May", "use", "In", "use", "Left", "Entry"] in heads
+    assert len(account.rows) == 2
