@@ -13,6 +13,7 @@ from mqd.model.position import Trade
 from mqd.ports.journal import Journal
 from mqd.publish.attribution import AttributionReport
 from mqd.publish.attribution_watch import AttributionWatch
+from mqd.publish.closed import ClosedWatch
 from mqd.publish.daily import DailyReport, DayWatch
 from mqd.publish.idle import IdleReport, IdleWatch
 from mqd.publish.latency import LatencyReport
@@ -32,7 +33,7 @@ def daily_report(journal: Journal, shown_as: str, date: str | None = None) -> Da
     """
     days: list[str] = []
     watch: DayWatch | None = None
-    attribution, state = AttributionWatch(), DeskState()
+    attribution, state, lives = AttributionWatch(), DeskState(), ClosedWatch()
     for item in replay(journal):
         state = item.state
         attribution.saw(item.event, item.outcome, state, item.engine.book.rules)
@@ -40,11 +41,11 @@ def daily_report(journal: Journal, shown_as: str, date: str | None = None) -> Da
             day = _date_of(item.event.at_ns // _NS_PER_HOUR)
             if not days or days[-1] != day:
                 days.append(day)
-        if not days or (date is not None and days[-1] != date):
-            continue
-        if watch is None or watch.date != days[-1]:
-            watch = DayWatch(days[-1])
-        watch.saw(item.event, item.outcome, state, item.engine.book.rules)
+        if days and date in {None, days[-1]}:
+            if watch is None or watch.date != days[-1]:
+                watch = DayWatch(days[-1], lives)
+            watch.saw(item.event, item.outcome, state, item.engine.book.rules)
+        lives.saw(item.event, item.outcome.notes)
     if watch is None:
         raise SettingsError(_nothing(shown_as, f"--date {date}", days))
     return watch.report(shown_as, state.orders, attribution)

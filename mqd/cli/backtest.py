@@ -91,7 +91,7 @@ def backtest(
     if decisions is not None:
         DecisionTable(result.book).write(keeper.kept, decisions)
     if form is TableFormat.json:
-        typer.echo(json.dumps(_as_json(result, keeper.count), indent=1))
+        typer.echo(json.dumps(_as_json(result, keeper), indent=1))
     else:
         for line in warnings_before(book, "backtest"):
             print_sentence(f"warning: {line}")
@@ -130,18 +130,19 @@ def _check_writable(path: Path | None, endings: set[str], option: str) -> None:
         raise SettingsError(f"{option} {path}: that is a folder, expected a file")
 
 
-def _as_json(result: BacktestResult, decisions: int) -> dict[str, Any]:
+def _as_json(result: BacktestResult, keeper: _DecisionKeeper) -> dict[str, Any]:
     from mqd.ground.canonical import decimal_text
     from mqd.publish.tables import trade_row
 
     return {
         "digest": result.book.digest,
         "bars": result.bars,
-        "decisions": decisions,
+        "decisions": keeper.count,
         "trades": [trade_row(trade) for trade in result.trades],
         "pnl": decimal_text(result.pnl_usd),
         "won": result.won,
         "counts": dict(sorted(result.state.counts.items())),
+        "refused": keeper.in_the_way.refused(result.book.rules),
         "protections": None if result.shadows is None else result.shadows.to_json(),
     }
 

@@ -165,6 +165,15 @@ def judged_text(note: StrategyJudged | ThesisJudged | PromotionProposed) -> str:
     return f"{note.thesis}: {'nothing against it' if note.enough else 'too few trades'} ({figures})"
 
 
+def strategy_text(note: StrategyMoved | PromotionProposed | AllocationChanged) -> str:
+    """What became of a strategy, with the figures that it was judged by."""
+    if isinstance(note, PromotionProposed):
+        return judged_text(note)
+    if isinstance(note, StrategyMoved) and note.names:
+        return f"{note.text} ({record_text(note.names, note.values)})"
+    return note.text
+
+
 def stop_text(note: TradeWatched) -> str:
     """What became of the stop at the broker: how soon it rested, and how well it was filled."""
     if note.stop_after_ms is None:

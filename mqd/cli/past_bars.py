@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
-from mqd.ground.canonical import decode
+from mqd.cli.happenings import both_times
+from mqd.ground.canonical import decode, encode
 from mqd.ground.errors import JournalError
-from mqd.model.decision import BarSetAside, Decision
-from mqd.model.event import BarClosed
+from mqd.model.decision import BarSetAside, Decision, OperatorHeard, StrategyMoved
+from mqd.model.event import BarClosed, Event
 from mqd.ports.journal import JournalEntry
+from mqd.publish.closed import Closed, ClosedWatch
 from mqd.publish.records import Record, records_of
 from mqd.publish.why import Explanation, explain_decision, explain_set_aside
+from mqd.rules.book import Strategy
 from mqd.rules.compile.book import CompiledBook, compile_book
 from mqd.rules.validate import rules_from_text
 from mqd.store.reading import JournalReader
-from mqd.store.rows import OUTCOME, entries_of
+from mqd.store.rows import OUTCOME, entries_of, event_of
 
 _BAR = '["BarClosed",'
 _ORDER = '["SubmitOrder",'
 _START = '["DeskStarted",'
+_CLOSES = frozenset({StrategyMoved.__name__, OperatorHeard.__name__})
 _FIRST_LOOK = 200
 
 
@@ -37,6 +42,7 @@ class PastBars:
         self._journal = journal
         self._books: dict[str, CompiledBook] = {}
         self._starts: list[_Start] = []
+        self._news: list[tuple[int, Event | None, tuple[Record, ...]]] | None = None
 
     def instants(self) -> list[int]:
         """The ends of all bars, sorted, each once; notes on the way which rules were in force."""
@@ -109,7 +115,35 @@ class PastBars:
     ) -> Explanation:
         assert isinstance(entry.event, BarClosed)
         book = self.book(decision.rules_digest)
-        return explain_decision(entry.seq, entry.event, decision, records, book)
+        found = explain_decision(entry.seq, entry.event, decision, records, book)
+        closed = self._closed(
+            entry.seq, book.rules.strategy(decision.strategy), is_asked=found.is_closed
+        )
+        if closed is None:
+            return found
+        return replace(found, closed=closed, closed_text=closed.text(both_times))
+
+    def _closed(self, seq: int, strategy: Strategy, *, is_asked: bool) -> Closed | None:
+        """Why a strategy could open nothing at an event: what the journal told before it."""
+        if not is_asked:
+            return None
+        if self._news is None:
+            self._news = list(self._told())
+        lives = ClosedWatch()
+        for at_seq, event, notes in self._news:
+            if at_seq < seq:
+                lives.saw(event, notes)
+        return lives.closed(strategy)
+
+    def _told(self) -> Iterator[tuple[int, Event | None, tuple[Record, ...]]]:
+        """Every start, move and button of the journal, with its place."""
+        for row in self._journal.rows():
+            if row.kind != OUTCOME:
+                if row.body.startswith(_START):
+                    yield row.seq, event_of(row), ()
+            elif any(f'["{name}",' in row.body for name in _CLOSES):
+                kept = [record for record in decode(row.body) if record[0] in _CLOSES]
+                yield row.seq, None, records_of(encode(kept))
 
     def _book_at(self, seq: int) -> CompiledBook:
         """The rules in force at an event: those of the last start before it."""

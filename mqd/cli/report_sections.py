@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from mqd.cli.closed_sentences import closed_sentences
 from mqd.cli.happenings import both_clocks, both_times
-from mqd.cli.journal_lines import end_text, stop_text
+from mqd.cli.journal_lines import end_text, stop_text, strategy_text
 from mqd.cli.sections import Section
 from mqd.cli.tag_sections import tag_sections
 from mqd.ground.canonical import decimal_text
@@ -55,6 +56,7 @@ def sections_of(found: DailyReport) -> list[Section]:
         ),
         Section("Entries refused", (counts_text(found.refused) or "none",)),
         Section("Protections", tuple(_tripped(found)) or ("none tripped",)),
+        Section("Strategies", tuple(_strategies(found)) or ("none moved",)),
         Section(
             "Data",
             facts=(
@@ -143,7 +145,10 @@ def _risk_sentences(found: DailyReport) -> Iterator[str]:
 def _idle(item: Idle) -> Iterator[Section]:
     bars = f"{item.bars:,} bars decided, {item.in_window:,} of them inside the entry window"
     sentences = [f"{bars}: {counts_text(item.outcomes)}. A bar can have several reasons."]
+    sentences += closed_sentences(item.strategy, item.closed)
     for code, reads in item.always:
+        if code in item.known:
+            continue  # said above: there is nothing to look for
         sentences.append(
             f"Look here: all {item.in_window:,} bars inside the window were blocked by {code}. "
             f"Either the day was like that, or something is wrong with what it reads: "
@@ -164,6 +169,11 @@ def _idle(item: Idle) -> Iterator[Section]:
 def _tripped(found: DailyReport) -> Iterator[str]:
     for note in found.tripped:
         yield (f"{note.name} tripped at {both_times(note.at_ns)}, it holds until {end_text(note)}")
+
+
+def _strategies(found: DailyReport) -> Iterator[str]:
+    for note in found.strategy_news:
+        yield f"{both_times(note.at_ns)} {strategy_text(note)}"
 
 
 def _incidents(found: DailyReport) -> Iterator[str]:

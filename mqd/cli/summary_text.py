@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from rich.table import Table
 from rich.text import Text
 
 from mqd.cli.happenings import both_times, clock_of
-from mqd.cli.journal_lines import end_text
+from mqd.cli.journal_lines import end_text, strategy_text
 from mqd.feeds.calendar import exchange_datetime
 from mqd.ground.canonical import decimal_text
 from mqd.ground.times import iso_utc
+from mqd.model.decision import AllocationChanged
 from mqd.publish.figures import counts_text, price_text, share_text, signed_usd
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from decimal import Decimal
 
     from rich.console import Console, RenderableType
@@ -161,10 +163,25 @@ def _desk(summary: RunSummary) -> list[tuple[str, RenderableType]]:
     return [
         ("refused", counts_text(summary.refused) or "no entry"),
         ("protections", "\n".join(tripped) or "none tripped"),
+        ("strategies", "\n".join(_strategies(summary)) or "none moved"),
         ("incidents", Text("\n".join(incidents), "red") if incidents else "none"),
         ("desk state", summary.desk_state),
         ("orders", counts_text(summary.order_states) or "none"),
     ]
+
+
+def _strategies(summary: RunSummary) -> Iterator[str]:
+    """Every move and promotion; of changed shares, which may be many, the first and the last."""
+    changes: dict[str, list[AllocationChanged]] = {}
+    for note in summary.strategy_news:
+        if isinstance(note, AllocationChanged):
+            changes.setdefault(note.strategy, []).append(note)
+        else:
+            yield f"{both_times(note.at_ns)} {strategy_text(note)}"
+    for strategy, notes in changes.items():
+        was, now = (decimal_text(s * 100) for s in (notes[0].from_share, notes[-1].to_share))
+        why = counts_text(Counter(note.why for note in notes).most_common())
+        yield f"{strategy} may use {now} % of the account, at the start {was} % ({why})"
 
 
 def _record(summary: RunSummary) -> list[tuple[str, RenderableType]]:

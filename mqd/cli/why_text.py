@@ -16,7 +16,7 @@ from mqd.publish.figures import fact_text
 from mqd.publish.judged import FALSE, TRUE, UNKNOWN, Group, Judged
 from mqd.publish.meaning import says_the_same
 from mqd.publish.recorded_values import NOT_KEPT, finite
-from mqd.publish.why import Explanation
+from mqd.publish.why import Explanation, stands_for_closed
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -38,7 +38,7 @@ def print_explanation(console: Console, item: Explanation, *, brief: bool = Fals
             title.append(f"\n  ({group.not_reached})", "dim")
         console.print(title)
         if group.conditions:
-            console.print(Padding(_conditions(group), (0, 0, 0, 4)))
+            console.print(Padding(_conditions(group, item.closed_text), (0, 0, 0, 4)))
         else:
             console.print(Text("    none in these rules", "dim"))
     if item.flips and (item.flips.changes or item.flips.together):
@@ -80,7 +80,7 @@ def _facts(item: Explanation) -> Table:
     return table
 
 
-def _conditions(group: Group) -> Table:
+def _conditions(group: Group, closed: str) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_column(width=_MARK_WIDTH, no_wrap=True)
     table.add_column(overflow="fold")
@@ -89,12 +89,15 @@ def _conditions(group: Group) -> Table:
             said = Text(judged.code, "dim")
             table.add_row(Text("-", "dim"), Lines(said, Text(judged.when, "dim")))
         else:
-            _add_judged(table, judged)
+            _add_judged(table, judged, closed if stands_for_closed(judged) else "")
     return table
 
 
-def _add_judged(table: Table, judged: Judged) -> None:
-    """Code and sentence, how far it was from turning, formula and values; why it is a rule."""
+def _add_judged(table: Table, judged: Judged, closed: str) -> None:
+    """Code and sentence, how far it was from turning, formula and values; why it is a rule.
+
+    What closed the strategy says more than why there is a rule for it.
+    """
     style = "bold yellow" if judged.counts else "dim" if judged.truth == FALSE else "yellow"
     is_asked = not judged.would_be
     said = [Text(judged.code, "bold" if judged.counts else "")]
@@ -113,7 +116,7 @@ def _add_judged(table: Table, judged: Judged) -> None:
     if judged.would_be == TRUE:
         said.append(Text("it would have refused the order", "yellow"))
     if judged.counts:
-        said.append(Text(judged.because, "italic"))
+        said.append(Text(f"It is {closed}." if closed else judged.because, "italic"))
     table.add_row(Text(judged.truth if is_asked else "-", style), Lines(*said))
 
 

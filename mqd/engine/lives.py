@@ -84,8 +84,12 @@ def may_trade(compiled: CompiledStrategy, state: DeskState) -> bool:
 
 def _could_trade(compiled: CompiledStrategy, state: DeskState) -> bool:
     """Its status lets it trade here: live money is only for `live`."""
-    status = compiled.rules.status
-    return status == LIVE or (status == "paper" and state.profile != LIVE)
+    return status_opens(compiled.rules.status, state.profile)
+
+
+def status_opens(status: str, profile: str) -> bool:
+    """Whether a strategy of this status may open positions under a profile."""
+    return status == LIVE or (status == "paper" and profile != LIVE)
 
 
 # -- what the record is made of -------------------------------------------------------------------

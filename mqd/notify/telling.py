@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import NamedTuple
 
+from mqd.engine.lives import ACTIVE
 from mqd.engine.state import DeskState
 from mqd.ground.canonical import decimal_text
 from mqd.ground.errors import InvariantError, MqdError, Refused
@@ -115,9 +116,21 @@ def summary(date: str, state: DeskState, seen: dict[str, int]) -> Told:
         f"{entries} {'entry' if entries == 1 else 'entries'}",
         f"{desk.open_positions or 'no'} position{'s' * (desk.open_positions != 1)} open",
         f"the desk is {state.state_name}",
+        *_lives(state),
         *(f"{kind} {count}" for kind, count in sorted(seen.items())),
     ]
     return Told("summary", (date,), f"session of {date} closed: {'; '.join(parts)}", "info")
+
+
+def _lives(state: DeskState) -> Iterator[str]:
+    """Every strategy of the day that is not simply at work."""
+    for name in sorted(state.strategies):
+        life = state.lives.get(name)
+        if life is not None and life.state_name != ACTIVE:
+            by = f" by {life.row}" if life.row else ""
+            yield f"{name} is {life.state_name}{by}"
+        if name in state.disabled:
+            yield f"{name} is switched off"
 
 
 def _kinds(error: type[MqdError], kind: str) -> dict[str, str]:

@@ -8,7 +8,7 @@ from mqd.model.decision import ENTER, EXIT, NO_TRADE
 from mqd.publish.changes import Change
 from mqd.publish.flips import Flips
 from mqd.publish.judged import TRUE, Judged
-from mqd.publish.why import Explanation
+from mqd.publish.why import Explanation, stands_for_closed
 
 _UNSOUND = (
     "What would have flipped it cannot be told: decided again by this version of the desk, the "
@@ -97,6 +97,8 @@ def _in_the_way(item: Explanation) -> list[Line]:
     against = flips.against if flips is not None else ()
     for judged in (*_decisive(item), *_unasked(item, against)):
         text = judged.distances[0].text if _is_one(judged) else judged.sentence.rstrip(".")
+        if item.closed_text and stands_for_closed(judged):
+            text += f": it is {item.closed_text}"
         if judged.would_be:
             text += "; not asked, as no order was made, but it would have refused one"
         if judged.holds:

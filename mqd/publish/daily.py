@@ -24,12 +24,14 @@ from mqd.model.decision import (
     Reconciled,
     TradeWatched,
 )
-from mqd.model.event import Event
+from mqd.model.event import BarClosed, Event
 from mqd.model.order import Order
 from mqd.model.position import ZERO, Trade
 from mqd.publish.attribution import EndedEntry, TradeAttribution
 from mqd.publish.attribution_watch import AttributionWatch
+from mqd.publish.closed import Closed, ClosedWatch, reads_enabled
 from mqd.publish.risk import StoppedTrades, TradeRisk, risks, stop_codes, stopped_trades
+from mqd.publish.strategy_news import StrategyNews, news_json
 from mqd.publish.summary import OpenPosition, Reason, open_positions, ranked, true_codes
 from mqd.publish.tables import trade_row
 from mqd.publish.tally import Tally
@@ -42,7 +44,9 @@ class Idle(NamedTuple):
     """Why one strategy did not trade: its NO-TRADE codes over all bars, and those in its window.
 
     `always` are the codes that were true on every bar inside the window, with the facts that each
-    reads: either a quiet day, or something is wrong with what they read.
+    reads: either a quiet day, or something is wrong with what they read. `closed` says why the
+    strategy could open nothing, each with its bars; `known` are the codes of `always` that have no
+    other cause.
     """
 
     strategy: str
@@ -51,6 +55,8 @@ class Idle(NamedTuple):
     outcomes: tuple[tuple[str, int], ...]
     reasons: tuple[Reason, ...]
     always: tuple[tuple[str, tuple[str, ...]], ...]
+    closed: tuple[tuple[Closed, int], ...] = ()
+    known: frozenset[str] = frozenset()
 
 
 class Acted(NamedTuple):
@@ -97,6 +103,7 @@ class DailyReport:
     out_of_band: tuple[IdleOutOfBand, ...] = ()
     tagged: tuple[TradeAttribution, ...] = ()
     ended_short: tuple[EndedEntry, ...] = ()
+    strategy_news: tuple[StrategyNews, ...] = ()
 
     def watched(self, trade: Trade) -> TradeWatched | None:
         """How this trade was looked after, or None where nobody knows."""
@@ -142,6 +149,7 @@ class DailyReport:
             "idle_out_of_band": [_note_json(note) for note in self.out_of_band],
             "refused_entries": dict(self.refused),
             "protections_tripped": [_note_json(note) for note in self.tripped],
+            **news_json(self.strategy_news),
             "incidents": [_note_json(note) for note in self.incidents],
             "desk_changes": [_note_json(note) for note in self.desk_changes],
             "operator": [_note_json(note) for note in self.heard],
@@ -153,13 +161,19 @@ class DailyReport:
 
 @dataclass(slots=True)
 class DayWatch:
-    """Watches one day; rules that change in the middle of it are counted apart."""
+    """Watches one day; rules that change in the middle of it are counted apart.
+
+    `lives` follows the journal from its beginning, by whoever feeds this, and hears of an event
+    after this did: a decision was made with what was so before.
+    """
 
     date: str
+    lives: ClosedWatch = field(default_factory=ClosedWatch)
     tallies: dict[str, tuple[RuleBook, Tally]] = field(default_factory=dict)
     open: tuple[OpenPosition, ...] = ()
     desk_state: str = ""
     ended: set[str] = field(default_factory=set)
+    closed: Counter[tuple[str, str, int, Closed]] = field(default_factory=Counter)
 
     def saw(self, event: Event, outcome: Outcome, state: DeskState, book: RuleBook) -> None:
         """Count one event and what it led to."""
@@ -170,6 +184,12 @@ class DayWatch:
         for change in outcome.transitions:
             if change.to_state in terminal:
                 self.ended.add(change.client_order_id)
+        if isinstance(event, BarClosed):
+            for decision in outcome.decisions:
+                closed = self.lives.closed(book.strategy(decision.strategy))
+                if closed is not None:
+                    key = (book.digest, decision.strategy, decision.no_trade, closed)
+                    self.closed[key] += 1
         self.open = open_positions(state)
         self.desk_state = state.state_name
 
@@ -211,6 +231,7 @@ class DayWatch:
             ended_short=tuple(
                 item for item in told.entries if item.order.client_order_id in self.ended
             ),
+            strategy_news=tuple(note for tally in tallies for note in tally.strategy_news),
         )
 
     def _acted(self) -> Iterator[Acted]:
@@ -231,17 +252,28 @@ class DayWatch:
     def _idle(self) -> Iterator[Idle]:
         for book, tally in self.tallies.values():
             for name in tally.strategies():
-                yield _idle(tally, book, name)
+                closed = {
+                    (mask, why): count
+                    for (rules, strategy, mask, why), count in self.closed.items()
+                    if (rules, strategy) == (book.digest, name)
+                }
+                yield _idle(tally, book, name, closed)
 
 
-def _idle(tally: Tally, book: RuleBook, name: str) -> Idle:
+def _idle(
+    tally: Tally, book: RuleBook, name: str, closed: Mapping[tuple[int, Closed], int]
+) -> Idle:
     conditions = book.strategy(name).no_trade
     masks = {mask: count for (strategy, mask), count in tally.blocked.items() if strategy == name}
     window = sum(1 << bit for bit, rule in enumerate(conditions) if is_window(rule))
     inside = {mask: count for mask, count in masks.items() if not mask & window}
+    closed_inside = sum(count for (mask, _), count in closed.items() if not mask & window)
     bars: Counter[str] = Counter()
     for mask, count in masks.items():
         bars.update(dict.fromkeys(true_codes(conditions, mask), count))
+    why: Counter[Closed] = Counter()
+    for (_, each), count in closed.items():
+        why[each] += count
     return Idle(
         strategy=name,
         bars=sum(masks.values()),
@@ -253,6 +285,11 @@ def _idle(tally: Tally, book: RuleBook, name: str) -> Idle:
             (rule.code, _facts(rule))
             for bit, rule in enumerate(conditions)
             if inside and all(mask >> bit & 1 for mask in inside)
+        ),
+        closed=tuple(why.items()),
+        known=frozenset(
+            rule.code for rule in conditions
+            if reads_enabled(rule) and closed_inside == sum(inside.values())
         ),
     )  # fmt: skip
 
@@ -295,6 +332,8 @@ def _idle_json(item: Idle) -> dict[str, Any]:
         "outcomes": dict(item.outcomes),
         "no_trade": {reason.code: reason.bars for reason in item.reasons},
         "always_in_window": [{"code": code, "reads": list(reads)} for code, reads in item.always],
+        "cause_known": [code for code, _ in item.always if code in item.known],
+        "closed": [closed.to_json() | {"bars": bars} for closed, bars in item.closed],
     }
 
 

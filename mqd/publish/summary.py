@@ -14,6 +14,7 @@ from mqd.ground.times import iso_utc
 from mqd.model.decision import DeskStateChanged, IncidentRaised, ProtectionTripped
 from mqd.model.position import ZERO, Trade
 from mqd.publish.figures import exact
+from mqd.publish.strategy_news import StrategyNews, news_json
 from mqd.publish.tables import trade_row
 from mqd.publish.tally import Tally, percentiles_us
 from mqd.rules.book import Condition, RuleBook
@@ -97,6 +98,7 @@ class RunSummary:
     order_states: tuple[tuple[str, int], ...]
     latency_us: dict[str, float]
     latency_with_orders_us: dict[str, float]
+    strategy_news: tuple[StrategyNews, ...] = ()
 
     @property
     def pnl_usd(self) -> Decimal:
@@ -136,6 +138,7 @@ class RunSummary:
             "refused_entries": dict(self.refused),
             "protections_tripped": [_note_row(note) for note in self.tripped],
             "incidents": [_note_row(note) for note in self.incidents],
+            **news_json(self.strategy_news),
             "desk_state": self.desk_state,
             "desk_changes": [_note_row(note) for note in self.desk_changes],
             "order_states": dict(self.order_states),
@@ -166,6 +169,7 @@ def summarise(tally: Tally, state: DeskState, book: RuleBook, label: RunLabel) -
         order_states=ranked(Counter(order.state for order in state.orders.values())),
         latency_us=percentiles_us(tally.took),
         latency_with_orders_us=percentiles_us(tally.took_with_orders),
+        strategy_news=tuple(tally.strategy_news),
     )
 
 

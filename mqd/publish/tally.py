@@ -25,6 +25,7 @@ from mqd.model.decision import (
 from mqd.model.event import BarClosed, Event, FeedDefectFound, SessionClosed, SessionOpened
 from mqd.model.position import Trade
 from mqd.publish.figures import PERCENTS, nearest_rank
+from mqd.publish.strategy_news import STRATEGY_NEWS, StrategyNews
 
 
 class Tally:
@@ -55,6 +56,7 @@ class Tally:
         self.watched: list[WatchActed] = []
         self.looked_after: list[TradeWatched] = []
         self.out_of_band: list[IdleOutOfBand] = []
+        self.strategy_news: list[StrategyNews] = []
         self.took: array[int] = array("q")
         self.took_with_orders: array[int] = array("q")
 
@@ -78,6 +80,7 @@ class Tally:
             self.trades += outcome.trades
         if outcome.notes:
             self._count_notes(outcome)
+            self.strategy_news += (n for n in outcome.notes if isinstance(n, STRATEGY_NEWS))
 
     def _count_bar(self, outcome: Outcome) -> None:
         self.bars += 1

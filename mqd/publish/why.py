@@ -27,6 +27,7 @@ from mqd.model.decision import (
 )
 from mqd.model.event import BarClosed
 from mqd.model.order import OrderStateChangedEvent
+from mqd.publish.closed import ENABLED, Closed
 from mqd.publish.flips import Flips, flips_of
 from mqd.publish.groups import SETS_ASIDE, groups_of
 from mqd.publish.judged import FALSE, TRUE, UNKNOWN, Group, Judge, Judged, flips_row, group_row
@@ -58,7 +59,11 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """One bar and one strategy (empty for a bar that was set aside), explained."""
+    """One bar and one strategy (empty for a bar that was set aside), explained.
+
+    `closed` says why the strategy could open nothing, where that was asked for, and `closed_text`
+    the same in words.
+    """
 
     seq: int
     bar: BarClosed
@@ -73,10 +78,17 @@ class Explanation:
     is_held: bool = False
     order_ids: tuple[str, ...] = ()
     flips: Flips | None = None
+    closed: Closed | None = None
+    closed_text: str = ""
 
     def in_question(self) -> tuple[Judged, ...]:
         """The conditions whose turning could have flipped the decision."""
         return tuple(item for group in self.groups for item in group.conditions if item.changes)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether a condition stood in the way because the strategy was not enabled."""
+        return any(stands_for_closed(item) for group in self.groups for item in group.conditions)
 
     def to_json(self) -> dict[str, Any]:
         """The explanation for a program; times in UTC."""
@@ -94,6 +106,7 @@ class Explanation:
                 **{name: finite(getattr(bar, name)) for name in BAR_VALUES},
             },
             "groups": [group_row(group) for group in self.groups],
+            "closed": None if self.closed is None else self.closed.to_json(),
             "flips": flips_row(self.flips) if self.flips else None,
             "orders": list(self.orders),
             "order_ids": list(self.order_ids),
@@ -167,6 +180,13 @@ def explain_set_aside(
         orders=(),
         incidents=(),
         rules_digest=book.digest,
+    )
+
+
+def stands_for_closed(judged: Judged) -> bool:
+    """Whether a condition was true because its strategy was not enabled."""
+    return judged.counts and any(
+        shown.name == ENABLED and shown.value is False for shown in judged.values
     )
 
 

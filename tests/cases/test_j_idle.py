@@ -105,6 +105,27 @@ def test_case_144_a_session_that_was_not_seen_from_its_open_is_not_judged(strict
         scene.bar(100.0)
     scene.close()
     assert not scene.notes(IdleOutOfBand)
+    (row,) = reported(scene)
+    assert (row.code, row.in_a_row) == ("PRICE_ABOVE_THRESHOLD", 0)  # shown, and counted for none
+
+
+def reported(scene):
+    """What the idle report says is outside of its band in the last session."""
+    watch = IdleWatch()
+    for item in replay(scene.journal):
+        watch.saw(item.event, item.outcome, item.state, item.engine.book.rules)
+    return watch.report("").sessions[-1].outside
+
+
+@pytest.mark.case(144)
+def test_case_144_the_report_counts_the_sessions_on_the_way_to_an_alarm(scene):
+    for day in range(20):
+        told = session(scene, day)
+        ((code, in_a_row, told_after),) = reported(scene)
+        assert (code, in_a_row, told_after) == ("PRICE_ABOVE_THRESHOLD", day + 1, 20)
+        assert bool(told) is (in_a_row >= told_after)
+    session(scene, 20, dips=1)
+    assert reported(scene) == ()
 
 
 @pytest.mark.rule("VWAP_UNAVAILABLE")

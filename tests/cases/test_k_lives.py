@@ -6,9 +6,21 @@ from decimal import Decimal
 
 import pytest
 
+from mqd.engine.state import DeskState
 from mqd.model.command import CancelOrder, SubmitOrder
-from mqd.model.decision import DeskStateChanged, StrategyJudged, StrategyMoved
-from mqd.model.event import SeriesValueTold
+from mqd.model.decision import (
+    AllocationChanged,
+    DeskStateChanged,
+    Outcome,
+    PromotionProposed,
+    StrategyJudged,
+    StrategyMoved,
+)
+from mqd.model.event import ClockTicked, SeriesValueTold
+from mqd.notify.telling import summary
+from mqd.publish.closed import ClosedWatch
+from mqd.publish.strategy_news import news_json
+from mqd.publish.tally import Tally
 
 MOMENTUM_FILE = "strategies/momentum_following.yaml"
 STRATEGY_FILE = "strategies/vwap_micro_mean_reversion.yaml"
@@ -173,3 +185,85 @@ def test_case_156_the_desk_halts_with_the_last_strategy_and_stays_halted(scene):
 def test_case_156_one_that_is_left_keeps_the_desk_open(scene):
     lose(scene, range(9))
     assert scene.desk_state == "ACTIVE"
+
+
+# -- what is told of it ---------------------------------------------------------------------------
+
+
+def closed(scene):
+    """Why the strategy may open nothing now, by the notes alone."""
+    watch = ClosedWatch()
+    for event, outcome in scene.seen:
+        watch.saw(event, outcome.notes)
+    return watch.closed(scene.book.strategy(scene.strategy))
+
+
+def message(scene):
+    """What the summary of the session says."""
+    return summary("2024-10-07", scene.state, {}).text
+
+
+@pytest.mark.case(156)
+def test_case_156_the_message_of_the_day_says_who_is_retired(scene):
+    lose(scene, range(9))
+    assert closed(scene) is None
+    assert "RETIRED" not in message(scene)
+    lose(scene, [9])
+    assert closed(scene).short == "RETIRED by LOSING_STREAK"
+    assert f"{scene.strategy} is RETIRED by LOSING_STREAK" in message(scene)
+    scene.press("enable", scene.strategy)
+    assert closed(scene) is None
+    assert "RETIRED" not in message(scene)
+
+
+@pytest.mark.case(125)
+@pytest.mark.rule("MARKET_TOO_WILD", "SL-02", "SL-04")
+def test_case_125_a_pause_is_told_until_it_is_over(scene):
+    scene.open()
+    for day in range(1, 6):
+        vix(scene, "31", f"2024-10-0{day}", "2024-10-07")
+    assert closed(scene).short == "PAUSED by MARKET_TOO_WILD"
+    assert "is PAUSED by MARKET_TOO_WILD" in message(scene)
+    vix(scene, "24", "2024-10-06", "2024-10-07")
+    assert life(scene).state_name == "ACTIVE"
+    assert closed(scene) is None
+    assert "PAUSED" not in message(scene)
+
+
+def test_who_switched_a_strategy_off_is_told_until_it_is_on_again(scene):
+    scene.open()
+    scene.press("disable", "nobody_knows_it")  # refused, and switches nothing off
+    assert closed(scene) is None
+    scene.press("disable", scene.strategy)
+    assert closed(scene).short == "switched off by A. Person"
+    assert f"{scene.strategy} is switched off" in message(scene)
+    scene.press("enable", scene.strategy)
+    assert closed(scene) is None
+    assert "switched off" not in message(scene)
+
+
+def test_a_status_that_opens_nothing_is_told(make_scene, shipped):
+    assert closed(make_scene(shipped)) is None
+    found = closed(make_scene(shipped, "live"))
+    assert (found.status, found.profile) == ("paper", "live")
+    assert found.to_json()["status"] == "paper"
+    assert found.short.endswith("which opens nothing with the profile live")
+
+
+def test_each_kind_of_news_is_counted_with_its_figures():
+    moved = StrategyMoved(1, "a", "x", "ACTIVE", "FLAGGED", "SL-01", "POOR", ("trades",), (5,))
+    proposed = PromotionProposed(2, "a", "GOOD", Decimal("0.1"), True, ("sharpe",), (None,))
+    given = AllocationChanged(3, "a", Decimal("0.5"), Decimal("0.55"), "PROMOTED")
+    halted = DeskStateChanged(4, "none_left", "ACTIVE", "HALTED", "DL-07")
+    tally = Tally()
+    tally.saw(ClockTicked(4), Outcome(notes=(moved, proposed, halted, given)), DeskState())
+    assert tally.strategy_news == [moved, proposed, given]
+    told = news_json(tally.strategy_news)
+    assert [told[kind][0]["strategy"] for kind in told] == ["a", "a", "a"]
+    assert told["strategy_moves"][0]["record"] == {"trades": 5}
+    assert told["promotions_proposed"][0] | {"at": ""} == {
+        "at": "", "strategy": "a", "row": "GOOD", "share": "0.1", "waits": True,
+        "record": {"sharpe": None},
+    }  # fmt: skip
+    assert (told["share_changes"][0]["from"], told["share_changes"][0]["to"]) == ("0.5", "0.55")
+    assert news_json(()) == {kind: [] for kind in told}
