@@ -97,7 +97,7 @@ def test_case_145_a_strategy_that_is_switched_off_is_stopped_at_the_gate_too(edi
     """Its own condition is taken out of the rules: the last check before the order remains."""
     own = (
         "  STRATEGY_DISABLED:\n    when: not strategy.enabled\n"
-        "    because: The strategy is switched off.\n"
+        "    because: The strategy is switched off, or its life lets it open nothing.\n"
     )
     scene = make_scene(edited({STRATEGY_FILE: {own: ""}}))
     scene.until_ten()
