@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mqd.app.operate import desk_time_ns
 from mqd.engine.state import DeskState
-from mqd.feeds.calendar import ExchangeCalendar
+from mqd.feeds.calendar import FIRST_YEAR, LAST_YEAR, ExchangeCalendar
 from mqd.feeds.daily_series import DailyValue, read_series, series_file
 from mqd.ground.errors import SettingsError
 from mqd.model.event import Event, SeriesValueTold, SessionOpened
@@ -32,6 +32,7 @@ class SeriesFiles:
         self._series = book.series
         self._calendar = ExchangeCalendar()
         self._read: dict[str, tuple[tuple[int, int], list[DailyValue]]] = {}
+        self._sessions: set[str] = set()
 
     def news(self, state: DeskState, at_ns: int, before: str) -> Iterator[SeriesValueTold]:
         """What the desk has not been told yet of the sessions before this date.
@@ -39,14 +40,18 @@ class SeriesFiles:
         Only as many values as are looked at together, each once; again where it was corrected.
 
         Raises:
-            SettingsError: a file cannot be read.
+            SettingsError: a file cannot be read, or has a row of these or of a later day that is
+                no session.
         """
         for series in self._series:
             path = series_file(self._folder, series.id)
             if path is None:
                 continue
             told = {each.date: each.value for each in state.series.get(series.id, ())}
-            values = [each for each in self._values(path) if each.date < before]
+            every = self._values(path)
+            values = [each for each in every if each.date < before]
+            if before:
+                self._require_sessions(path, every[max(0, len(values) - series.counts) :])
             for each in values[-series.counts :]:
                 if told.get(each.date) != each.value:
                     yield self._event(series, each, at_ns)
@@ -64,6 +69,12 @@ class SeriesFiles:
             known = self._read[path.name] = stamp, read_series(path)
         return known[1]
 
+    def _require_sessions(self, path: Path, values: list[DailyValue]) -> None:
+        """What was a session once is one; each day is asked for once."""
+        new = [each for each in values if each.date not in self._sessions]
+        _require_sessions(path, new, self._calendar)
+        self._sessions.update(each.date for each in new)
+
     def _event(self, series: Series, value: DailyValue, at_ns: int) -> SeriesValueTold:
         """The event of a value, good through the last session that may go by it."""
         after = date.fromisoformat(value.date) + _ONE_DAY
@@ -71,6 +82,20 @@ class SeriesFiles:
         later = self._calendar.sessions(after.isoformat(), until.isoformat())
         good_through = later[series.stale_after - 1].date if later else value.date
         return SeriesValueTold(at_ns, series.id, value.date, value.value, good_through)
+
+
+def _require_sessions(path: Path, values: Iterable[DailyValue], calendar: ExchangeCalendar) -> None:
+    """A day without a session would be counted like one, and push another one out.
+
+    Raises:
+        SettingsError: there is such a day, in the years that the calendar knows.
+    """
+    for each in values:
+        is_known = FIRST_YEAR <= int(each.date[:4]) <= LAST_YEAR
+        if is_known and not calendar.sessions(each.date, each.date):
+            raise SettingsError(
+                f"{path}: row {each.row}: {each.date} is no session of the exchange; remove the row"
+            )
 
 
 def _stamp(path: Path) -> tuple[int, int]:
@@ -89,10 +114,14 @@ def series_warnings(book: RuleBook, profile: str, folder: str) -> Iterator[str]:
     """One line for each series that a desk of this profile would know nothing of."""
     if profile not in _HAS_FILES:
         return
+    calendar = ExchangeCalendar()
     for series in book.series:
         try:
             path = series_file(Path(folder), series.id)
-            told = "" if path is not None and read_series(path) else f"{folder} has no value of it"
+            values = [] if path is None else read_series(path)
+            if path is not None:
+                _require_sessions(path, values[-series.counts :], calendar)
+            told = "" if values else f"{folder} has no value of it"
         except SettingsError as error:
             told = str(error)
         if told:

@@ -19,10 +19,11 @@ _MOST_BYTES = 16 * 1024 * 1024
 
 
 class DailyValue(NamedTuple):
-    """The value of a session's date."""
+    """The value of a session's date, and the row of the file that says it."""
 
     date: str
     value: Decimal
+    row: int
 
 
 def series_file(folder: Path, series: str) -> Path | None:
@@ -44,13 +45,13 @@ def read_series(path: Path) -> list[DailyValue]:
         rows = _csv_rows(path) if path.suffix == ".csv" else _parquet_rows(path)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise SettingsError(f"{path}: cannot be read: {error}") from error
-    found: dict[str, Decimal] = {}
+    found: dict[str, DailyValue] = {}
     for number, (day, value) in enumerate(rows, 2 if path.suffix == ".csv" else 1):
         read = _read(path, number, day, value)
         if read.date in found:
             raise SettingsError(f"{path}: row {number}: {read.date} is there twice")
-        found[read.date] = read.value
-    return [DailyValue(day, found[day]) for day in sorted(found)]
+        found[read.date] = read
+    return [found[day] for day in sorted(found)]
 
 
 def _csv_rows(path: Path) -> list[tuple[Any, Any]]:
@@ -94,4 +95,4 @@ def _read(path: Path, number: int, day: Any, value: Any) -> DailyValue:
         exact = Decimal("NaN")
     if not exact.is_finite():
         raise SettingsError(f"{path}: row {number}: expected a number, not {value!r}")
-    return DailyValue(parsed.isoformat(), exact)
+    return DailyValue(parsed.isoformat(), exact, number)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import NamedTuple, cast
 
 from mqd.engine.core import Engine
@@ -42,9 +41,9 @@ _SHOWN = 14
 class Recovered:
     """The desk that a journal tells of.
 
-    The feed goes on after the bar that ended at `feed_after_ns`, without its first `feed_skips`
-    events, which the journal holds; several bars may end at one instant, so this is the instant
-    before that of the last bar. `market_events` counts bars and the edges of sessions.
+    A feed goes on after the bar that ended at `feed_after_ns`, without what the journal holds of
+    it already; several bars may end at one instant, so this is the instant before that of the
+    last bar. `market_events` counts bars and the edges of sessions.
     """
 
     state: DeskState = field(default_factory=DeskState)
@@ -53,9 +52,9 @@ class Recovered:
     market_events: int = 0
     last_bar_ns: int | None = None
     feed_after_ns: int | None = None
-    feed_skips: int = 0
     left_over: LeftOver = LeftOver()  # noqa: RUF009  # frozen
-    _since_bar: int = 0
+    _with_bar: list[FeedEvent] = field(default_factory=list)  # up to the last bar, and it
+    _since_bar: list[FeedEvent] = field(default_factory=list)
 
     def follow(self, item: Replayed) -> None:
         """Move to behind this event of the journal."""
@@ -66,18 +65,46 @@ class Recovered:
             self.market_events += 1
         elif not isinstance(event, FeedDefectFound):
             return
-        if not isinstance(event, BarClosed):
-            self._since_bar += 1
-        else:
+        self._since_bar.append(event)
+        if isinstance(event, BarClosed):
             if event.at_ns != self.last_bar_ns:
                 self.feed_after_ns, self.last_bar_ns = self.last_bar_ns, event.at_ns
-                self.feed_skips = self._since_bar
-            self._since_bar = 0
-        self.feed_skips += 1
+                self._with_bar = []
+            self._with_bar += self._since_bar
+            self._since_bar = []
 
     def rest_of(self, feed: Feed) -> Iterator[FeedEvent]:
-        """What the feed still has to say."""
-        return islice(feed.events(self.feed_after_ns), self.feed_skips, None)
+        """What the feed still has to say; it may be another one than the journal was written with.
+
+        A feed that holds the last bar tells what led to it again; any other one goes on after it.
+        """
+        first = next(_bars(feed.events(self.feed_after_ns)), None)
+        if first is not None and first.at_ns == self.last_bar_ns:
+            known = [*self._with_bar, *self._since_bar]
+            return _without(known, feed.events(self.feed_after_ns))
+        return _without(self._since_bar, feed.events(self.last_bar_ns))
+
+
+def _bars(events: Iterable[FeedEvent]) -> Iterator[BarClosed]:
+    return (event for event in events if isinstance(event, BarClosed))
+
+
+def _without(known: Iterable[FeedEvent], events: Iterator[FeedEvent]) -> Iterator[FeedEvent]:
+    """The events without those that are known; no event is known behind the first new bar."""
+    left = [_named(event) for event in known]
+    for event in events:
+        if (name := _named(event)) in left:
+            left.remove(name)
+            continue
+        yield event
+        if isinstance(event, BarClosed):
+            break
+    yield from events
+
+
+def _named(event: FeedEvent) -> tuple[object, ...]:
+    """What tells one event of a feed from another; a bar with other prices is the same bar."""
+    return (type(event), *event[:3])
 
 
 def rebuilt(journal: Journal, engine_of: Callable[[str], Engine] | None = None) -> Recovered:

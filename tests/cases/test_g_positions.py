@@ -16,6 +16,7 @@ from mqd.rules.problems import Problem
 
 WHOLE = Decimal("5.025")
 STRATEGY_FILE = "strategies/vwap_micro_mean_reversion.yaml"
+STOP = "stop_loss: bar.close * (1 - stop_loss_pct)"
 
 
 @pytest.mark.case(98)
@@ -199,10 +200,39 @@ def test_case_107_a_stop_out_of_its_range_or_unit_is_refused(edited, value, expe
 
 
 @pytest.mark.case(107)
+@pytest.mark.parametrize(
+    "stop",
+    [
+        "bar.close * (1 + stop_loss_pct)", "bar.close * (1 - stop_loss_pct * 0)", "bar.close",
+        "max(bar.close * (1 - stop_loss_pct), bar.close)",
+    ],
+)  # fmt: skip
+def test_case_107_a_stop_that_can_only_be_above_the_entry_is_refused(edited, stop):
+    with pytest.raises(RuleError) as caught:
+        edited({STRATEGY_FILE: {STOP: f"stop_loss: {stop}"}})
+    (problem,) = [each for each in caught.value.problems if isinstance(each, Problem)]
+    assert problem.code == "STOP_NOT_BELOW"
+    assert problem.place.file.endswith(STRATEGY_FILE)
+    assert "for a buy it must be below the price" in problem.to_text()
+
+
+@pytest.mark.case(107)
+def test_case_107_a_stop_is_below_at_every_value_that_its_params_may_take(edited):
+    """Also where a run sets another value than the file's."""
+    words = "stop_loss_pct:          {value: 0.003, min: "
+    with pytest.raises(RuleError) as caught:
+        edited({STRATEGY_FILE: {f"{words}0.002": f"{words}0"}})
+    (problem,) = [each for each in caught.value.problems if isinstance(each, Problem)]
+    assert problem.code == "STOP_NOT_BELOW"
+    assert "`stop_loss_pct` at 0 " in problem.message
+    assert edited({STRATEGY_FILE: {f"{words}0.002": f"{words}0.0001"}}).digest
+
+
+@pytest.mark.case(107)
 @pytest.mark.rule("STOP_LOSS_NOT_BELOW_PRICE")
 def test_case_107_a_stop_above_the_entry_lets_no_entry_out(edited, make_scene):
-    stop = "stop_loss: bar.close * (1 - stop_loss_pct)"
-    scene = make_scene(edited({STRATEGY_FILE: {stop: stop.replace("1 -", "1 +")}}))
+    """One that reads the market can be told only then."""
+    scene = make_scene(edited({STRATEGY_FILE: {STOP: "stop_loss: max(bar.close, vwap)"}}))
     scene.until_ten()
     scene.bar(99.5)
     assert scene.refusals() == ("STOP_LOSS_NOT_BELOW_PRICE",)

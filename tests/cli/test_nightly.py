@@ -95,6 +95,16 @@ def test_so_it_is_beside_a_desk_that_runs(mqd, tmp_path):
     assert "vix.csv: row 3" in done.stderr
 
 
+def test_a_row_of_a_day_without_a_session_is_told_too(mqd, tmp_path):
+    vix(tmp_path, "31", "32", "33", "34", "35")
+    path = tmp_path / "var" / "series" / "vix.csv"
+    path.write_text(path.read_text("utf-8").replace("2024-11-29", "2024-11-28"), "utf-8")
+    done = mqd("nightly", "--db", "desk.db")
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "vix.csv: row 5: 2024-11-28 is no session of the exchange" in done.stderr
+
+
 def test_without_a_journal_it_could_not_run(mqd, tmp_path):
     done = mqd("nightly", "--db", "nothing.db")
     assert done.returncode == 2

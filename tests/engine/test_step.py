@@ -361,9 +361,10 @@ STOP = "stop_loss: bar.close * (1 - stop_loss_pct)"
         ({LIMITS: {NOTIONAL: NOTIONAL.replace("1000\n", "499.98\n")}}, ("NOTIONAL_ABOVE_LIMIT",)),
         ({STRATEGY_FILE: {STOP: "stop_loss: bar.close / ((vwap - vwap) / vwap)"}},
          ("STOP_LOSS_MISSING",)),
-        ({STRATEGY_FILE: {STOP: "stop_loss: bar.close * (1 + stop_loss_pct)"}},
+        ({STRATEGY_FILE: {STOP: "stop_loss: bar.close * (1 + stop_loss_pct) + vwap - vwap"}},
          ("STOP_LOSS_NOT_BELOW_PRICE",)),
-        ({STRATEGY_FILE: {STOP: "stop_loss: bar.close"}}, ("STOP_LOSS_NOT_BELOW_PRICE",)),
+        ({STRATEGY_FILE: {STOP: "stop_loss: bar.close + vwap - vwap"}},
+         ("STOP_LOSS_NOT_BELOW_PRICE",)),
     ],
 )  # fmt: skip
 def test_a_check_refuses_and_names_itself(edited, make_bench, edit, refused):

@@ -18,6 +18,7 @@ from mqd.rules.check import (
     machines,
     sets,
     sharing,
+    stops,
     strategies,
     together,
     watching,
@@ -81,6 +82,7 @@ FIRST_LIMIT = "  daily_loss_usd:"
 SPARE_LIMIT = "    value: 2\n    min: 1\n    max: 3\n    unit: orders\n    because: No.\n"
 SPARE_PARAM = "{value: 2, min: 1, max: 3, unit: bars}\n"
 STOP = "bar.close <= position.entry_price * (1 - stop_loss_pct)"
+ENTRY_STOP = "bar.close * (1 - stop_loss_pct)\n"
 GUARD = "    when: order.filled_qty >= order.qty\n"
 
 FAULTS = [
@@ -125,6 +127,13 @@ FAULTS = [
           "today.entries >= max_trades_per_day and bar.close > vwap", "today.entries >= max"),
     fault("TRADE_LIMIT_MOVES", STRATEGY, "today.entries >= max_trades_per_day",
           "today.entries >= max(max_trades_per_day, today.entries)", "today.entries >= max"),
+    fault("STOP_NOT_BELOW", STRATEGY, ENTRY_STOP, "bar.close * (1 + stop_loss_pct)\n",
+          "bar.close * (1 +"),
+    fault("STOP_NOT_BELOW", STRATEGY, ENTRY_STOP, "bar.close\n", "bar.close\n"),
+    fault("STOP_NOT_BELOW", STRATEGY, ENTRY_STOP,
+          "max(bar.close * (1 - stop_loss_pct), bar.close)\n", "max(bar.close * (1"),
+    fault("STOP_NOT_BELOW", STRATEGY, "stop_loss_pct:          {value: 0.003, min: 0.002",
+          "stop_loss_pct:          {value: 0.003, min: 0", "bar.close * (1 - stop_loss_pct)\n"),
     fault("SIZE_UNCHECKED", STRATEGY, "when: entry.qty <= 0", "when: position.qty > 2000",
           "no_trade:"),
     fault("SIZE_OUT_OF_PLACE", STRATEGY, STOP, "entry.qty > 2000", "entry.qty > 2000"),
@@ -363,7 +372,8 @@ def test_every_code_is_declared_and_has_a_case_here() -> None:
     told |= {"ID_TAKEN", "FOLDER_OF_ANOTHER_KIND", "THESIS_UNUSED", "PORTFOLIO_MISSING"}
     declared: set[str] = set()
     for module in (
-        broker, limits, looking_back, machines, sets, sharing, strategies, together, watching,
+        broker, limits, looking_back, machines, sets, sharing, stops, strategies, together,
+        watching,
     ):  # fmt: skip
         declared |= set(module.CODES)
     assert told >= declared

@@ -22,6 +22,8 @@ from mqd.model.event import (
     Event,
     OperatorActed,
     OrderFilled,
+    SessionClosed,
+    SessionOpened,
     SnapshotTaken,
 )
 from mqd.rules.changes import Changes
@@ -164,6 +166,49 @@ def test_bars_that_end_together_are_not_lost_in_a_restart(pair_of_symbols, make_
     assert len({event.symbol for event, _ in journal.pairs if isinstance(event, BarClosed)}) == 2
     for count in range(len(journal.pairs) + 1):
         assert desks.came(journal.until(count)) == came, f"after {count} events"
+
+
+def test_a_journal_goes_on_with_bars_that_its_first_ones_are_not_among(desks, runtime, tmp_path):
+    """One file up to any bar and another from there: the same as both at once."""
+    rows = runtime.busy_rows()
+    _, came = desks.whole()
+    next_day = next(n for n, row in enumerate(rows) if row[1] > "2024-10-08")
+    dips = range(30, next_day - 12, 5)  # in position, and out of it
+    for cut in [1, 2, 20, *dips, next_day - 1, next_day, next_day + 1, next_day + 2]:
+        journal = runtime.KeptJournal()
+        for name, part in (("old.csv", rows[:cut]), ("new.csv", rows[cut:])):
+            desks.feed = runtime.feed_of([runtime.write_bars(tmp_path / name, part)], "SPY")
+            state = desks.start(journal)
+        assert runtime.came_to(journal.pairs, state) == came, f"after {cut} rows"
+        edges = [
+            (type(event), event.date)
+            for event, _ in journal.pairs
+            if isinstance(event, SessionOpened | SessionClosed)
+        ]
+        assert edges == [
+            (SessionOpened, "2024-10-07"),
+            (SessionClosed, "2024-10-07"),
+            (SessionOpened, "2024-10-08"),
+        ], f"after {cut} rows"
+
+
+def test_a_restart_on_other_bars_may_be_followed_by_restarts(desks, runtime, tmp_path):
+    """Wherever the second file is stopped, and whether it comes alone or behind the first one."""
+    rows = runtime.busy_rows()
+    _, came = desks.whole()
+    cut = next(n for n, row in enumerate(rows) if row[1] > "2024-10-08")
+    old = runtime.write_bars(tmp_path / "old.csv", rows[:cut])
+    new = runtime.write_bars(tmp_path / "new.csv", rows[cut:])
+    desks.feed = runtime.feed_of([old], "SPY")
+    first = runtime.KeptJournal()
+    desks.start(first)
+    for most in (0, 1, 2, 3, 12):
+        for later in ([new], [old, new]):
+            journal = first.until(len(first.pairs))
+            desks.feed = runtime.feed_of([new], "SPY")
+            desks.start(journal, most=most)
+            desks.feed = runtime.feed_of(later, "SPY")
+            assert desks.came(journal) == came, f"after {most} events of the second file"
 
 
 def test_a_real_month_with_a_few_restarts(real_bars, make_desks, books):

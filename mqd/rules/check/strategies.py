@@ -18,6 +18,7 @@ from mqd.rules.check.limits import (
 )
 from mqd.rules.check.looking_back import read_bands, read_exit_kinds, read_failure_regimes
 from mqd.rules.check.sets import Surroundings
+from mqd.rules.check.stops import check_stop
 from mqd.rules.check.values import number
 from mqd.rules.compile.measures import FUNCTIONS, VALUES_OF_BARS
 from mqd.rules.expressions import ir
@@ -64,6 +65,7 @@ def read_strategy(
     _check_trade_limit(document, no_trade)
     if entry is None:
         return None
+    check_stop(document, entry, params)
     return Strategy(
         header=document.header(),
         thesis=document.text("thesis"),
