@@ -38,7 +38,8 @@ def edited(tmp_path) -> Callable[..., RuleBook]:
 
     Of the protections those that remember nothing are kept, unless `protections` says otherwise.
     `copies={new file: (old file, {old: new})}` adds files before that; a strategy that is added
-    gets a share of the account too, and is asked after those that had one.
+    gets a share of the account too, and is asked after those that had one; the assumed account is
+    one that its share of buys an entry.
     """
 
     def load(
@@ -52,6 +53,9 @@ def edited(tmp_path) -> Callable[..., RuleBook]:
             _write(root / name, (root / original).read_text(encoding="utf-8"), words)
             if name.startswith("strategies/"):
                 _share(root / PORTFOLIO, Path(name).stem)
+        if copies:
+            limits = root / "limits/desk.yaml"
+            _write(limits, limits.read_text(encoding="utf-8"), {"value: 2500\n": "value: 6000\n"})
         for name, words in (edits or {}).items():
             _write(root / name, (root / name).read_text(encoding="utf-8"), words)
         return load_rules(root, Changes(**{"protections": OF_THE_MOMENT} | changes))

@@ -90,7 +90,9 @@ def approve(
     reason: ReasonOption,
     database: JournalOption = None,
 ) -> None:
-    """Agree that a strategy has more to work with, where its record was good enough to ask."""
+    """Agree that a strategy has more to work with from the next session on, where its record was
+    good enough to ask.
+    """
     press_button("approve", strategy, by, reason, database)
 
 

@@ -150,7 +150,7 @@ def judged_text(note: StrategyJudged | ThesisJudged | PromotionProposed) -> str:
     figures = record_text(note.names, note.values)
     match note:
         case PromotionProposed():
-            waits = "; it waits for `mqd approve`" if note.waits else ""
+            waits = "; it waits for `mqd approve`" if note.waits else " from the next session on"
             more = f"{decimal_text(note.share * 100)} % more of what it has"
             return f"{note.strategy} may have {more} by {note.row}{waits} ({figures})"
         case StrategyJudged():

@@ -15,8 +15,7 @@ from operator import attrgetter
 from typing import Final
 
 from mqd.engine.core import Engine, Step, tell_desk
-from mqd.engine.ledger import EXACT
-from mqd.engine.portfolio import PROMOTED, change_share, keep_earned, share_of
+from mqd.engine.promotions import agree, withdraw
 from mqd.engine.record import (
     ClosedSession,
     Record,
@@ -236,8 +235,8 @@ def _act(
     """The first row that is true acts.
 
     A promotion is proposed once until it is true no more, and is withdrawn as soon as another row
-    acts, or none; what nobody had agreed to by then is proposed again when its row is first again.
-    While it waits for a person each night tells of it again.
+    acts, or none; what the strategy had not got by then is proposed again when its row is first
+    again. While it waits for a person each night tells of it again.
     """
     book, strategy_id = engine.book, compiled.rules.id
     rows = tuple(zip(book.strategy_watch.codes, book.strategy_watch_acts, strict=True))
@@ -248,8 +247,7 @@ def _act(
     code, act = true[0] if true else ("", "")
     life = state.lives[strategy_id]
     if act != PROMOTE:
-        if life.proposed is not None:
-            state.lives[strategy_id] = replace(life, proposed=None)
+        if withdraw(state, strategy_id, step):
             state.paged -= {(row, strategy_id) for row, does in rows if does == PROMOTE}
         if act:
             move_life(engine, state, compiled, CALLS[act], code, record, step)
@@ -276,17 +274,7 @@ def _propose(
         PromotionProposed(step.at_ns, strategy_id, code, by, waits, *record.figures())
     )
     if not waits:
-        promote(engine, state, strategy_id, by, step)
-
-
-def promote(engine: Engine, state: DeskState, strategy_id: str, by: Decimal, step: Step) -> Decimal:
-    """Give a strategy `by` more of the share that it has, as far as its range and what is free
-    allow; the change made, as a share of the account.
-    """
-    more = EXACT.multiply(share_of(state, strategy_id), by)
-    change = change_share(engine, state, strategy_id, more, PROMOTED, step)
-    keep_earned(state, strategy_id, more)
-    return change
+        agree(engine, state, strategy_id, by)
 
 
 def _judge_thesis(engine: Engine, state: DeskState, thesis: Thesis, step: Step) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from mqd.engine.core import Engine, Step, tell_desk
 from mqd.engine.holdings import tell_of_orphan
-from mqd.engine.lives import OPENS, halt_if_none_left, judge, may_trade, promote, put_back
+from mqd.engine.lives import OPENS, halt_if_none_left, judge, may_trade, put_back
+from mqd.engine.promotions import agree
 from mqd.engine.state import DeskState
 from mqd.ground.canonical import decimal_text
 from mqd.model.decision import OperatorHeard
@@ -41,7 +42,7 @@ def on_operator(engine: Engine, state: DeskState, event: OperatorActed, step: St
         state.desk.is_waiting_for_snapshot = False
         result = "the next comparison takes the broker's side"
     elif event.action == APPROVE:
-        result = _approve(engine, state, event, step)
+        result = _approve(engine, state, event)
     elif event.action == JUDGE:
         judge(engine, state, step, is_night=True)
         result = "every strategy and every thesis was looked at"
@@ -94,13 +95,17 @@ def _switch(engine: Engine, state: DeskState, event: OperatorActed, step: Step) 
     return f"{event.strategy} is enabled; its exits go on"
 
 
-def _approve(engine: Engine, state: DeskState, event: OperatorActed, step: Step) -> str:
+def _approve(engine: Engine, state: DeskState, event: OperatorActed) -> str:
     """A person agrees that a strategy has more to work with; nothing is agreed to unasked."""
     life = state.lives.get(event.strategy)
+    if life is not None and life.agreed is not None:
+        return (
+            f"{REFUSED}: it is agreed to already; {event.strategy} has it from the next session on"
+        )
     if life is None or life.proposed is None:
         return f"{REFUSED}: nothing is proposed for {event.strategy!r}"
-    by, life.proposed = life.proposed, None
-    change = promote(engine, state, event.strategy, by, step)
+    change = agree(engine, state, event.strategy, life.proposed)
     if not change:
         return f"{event.strategy} keeps its share: nothing is free within its range"
-    return f"{event.strategy} may use {decimal_text(change * 100)} % more of the account"
+    more = f"{decimal_text(change * 100)} % more of the account"
+    return f"{event.strategy} may use {more} from the next session on"

@@ -1,7 +1,8 @@
 """The account that strategies share: what it is worth, what is in the market, who may use how much.
 
 Everything is counted when an entry is asked for, so that no bar pays for it. Shares of the account
-change when a session opens, after what the one before it made, and at no other time.
+change when a session opens, after what the one before it made and by what was agreed to since, and
+at no other time.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from mqd.model.position import ZERO, Position
 from mqd.rules.book import Allotment, Portfolio
 
 RAISED, RETURNED, PROMOTED = "RAISED", "RETURNED", "PROMOTED"
+WITHDRAWN, NOTHING_FREE = "PROMOTION_WITHDRAWN", "NOTHING_IS_FREE"
 
 _WHOLE = Decimal(1)
 _SHARE_STEP = Decimal("0.0001")
@@ -177,6 +179,17 @@ def change_share(
 
     `why` is kept in the note of it.
     """
+    change = possible_change(engine, state, strategy, by)
+    if change:
+        was = state.allocations[strategy]
+        share = EXACT.add(was.share, change)
+        state.allocations[strategy] = was._replace(share=share)
+        step.notes.append(AllocationChanged(step.at_ns, strategy, was.share, share, why))
+    return change
+
+
+def possible_change(engine: Engine, state: DeskState, strategy: str, by: Decimal) -> Decimal:
+    """How much of a change by `by` a strategy's declared range and what is free allow."""
     portfolio, was = engine.book.rules.portfolio, state.allocations.get(strategy)
     if portfolio is None or was is None:
         return ZERO
@@ -184,11 +197,13 @@ def change_share(
     wanted = min(by, free_share(state, portfolio)) if by > 0 else by
     share = max(minimum, min(maximum, EXACT.add(was.share, wanted)))
     change = EXACT.subtract(share, was.share)
-    if not change or (by > 0) is not (change > 0):
-        return ZERO
-    state.allocations[strategy] = was._replace(share=share)
-    step.notes.append(AllocationChanged(step.at_ns, strategy, was.share, share, why))
-    return change
+    return change if (by > 0) is (change > 0) else ZERO
+
+
+def tell_share_kept(state: DeskState, strategy: str, why: str, step: Step) -> None:
+    """Note that a strategy keeps the share that it has; `why` is what stood against another one."""
+    share = share_of(state, strategy)
+    step.notes.append(AllocationChanged(step.at_ns, strategy, share, share, why))
 
 
 def keep_earned(state: DeskState, strategy: str, by: Decimal) -> None:

@@ -229,7 +229,8 @@ class LifeFacts:
 
     It is judged by what it did since `since_ns`. A pause remembers the week that it began in, as
     the desk counts weeks.
-    `proposed` is the share by which its allocation may grow, once a person agrees.
+    `proposed` is the share by which its allocation may grow, once a person agrees; `agreed` the one
+    by which it does before the next session opens.
     """
 
     state_name: str
@@ -238,6 +239,7 @@ class LifeFacts:
     row: str = ""
     week: int = -1
     proposed: Decimal | None = None
+    agreed: Decimal | None = None
 
 
 @dataclass(slots=True)

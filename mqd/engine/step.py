@@ -14,6 +14,7 @@ from mqd.engine.news import on_broker_event
 from mqd.engine.operate import on_operator
 from mqd.engine.orchestrator import decide_on
 from mqd.engine.portfolio import reallocate
+from mqd.engine.promotions import give_agreed
 from mqd.engine.reconcile import on_snapshot
 from mqd.engine.regimes import keep_session, tell_regimes
 from mqd.engine.start import on_desk_started
@@ -149,6 +150,7 @@ def _count_bar(state: DeskState, symbol: SymbolFacts, bar: BarClosed) -> None:
 def _on_session_opened(engine: Engine, state: DeskState, event: SessionOpened, this: Step) -> None:
     session = state.session
     if session.date not in {"", event.date}:  # told again after a start it is the same day still
+        give_agreed(engine, state, this)
         reallocate(engine, state, this)
     if event.open_ns != session.open_ns:
         _start_day(state, event)

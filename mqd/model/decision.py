@@ -305,7 +305,10 @@ class SignalsConflict(NamedTuple):
 
 
 class AllocationChanged(NamedTuple):
-    """A strategy's share of the account changed; `why` is the rule or the decision behind it."""
+    """A strategy's share of the account changed; `why` is the rule or the decision behind it.
+
+    Where both shares are the same, `why` is what stood against a promotion that was agreed to.
+    """
 
     at_ns: int
     strategy: str
@@ -317,6 +320,8 @@ class AllocationChanged(NamedTuple):
     def text(self) -> str:
         """The change in words."""
         was, now = (decimal_text(share * 100) for share in (self.from_share, self.to_share))
+        if was == now:
+            return f"{self.strategy} keeps {now} % of the account ({self.why})"
         return f"{self.strategy} may use {now} % of the account, before {was} % ({self.why})"
 
 

@@ -18,6 +18,7 @@ _FINEST_PRICE = Decimal("0.0001")
 _SPANS = ((3_600, "h"), (60, "m"), (1, "s"))
 
 UNKNOWN = "unknown"
+_NEVER_LOST = " because no trade lost"
 FactValue = float | int | bool | None
 
 
@@ -61,9 +62,12 @@ def counts_text(counts: Sequence[tuple[str, int]]) -> str:
 
 def record_text(names: tuple[str, ...], values: tuple[float | int | None, ...]) -> str:
     """The figures of a record on one line; what nobody knows is said to be unknown."""
+    found = dict(zip(names, values, strict=True))
+    never_lost = bool(found.get("trades")) and found.get("profit_factor", 0) is None
     return ", ".join(
         f"{name.replace('_', ' ')} {_figure(value)}"
-        for name, value in zip(names, values, strict=True)
+        + (_NEVER_LOST if never_lost and name == "profit_factor" else "")
+        for name, value in found.items()
     )
 
 

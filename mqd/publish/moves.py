@@ -28,14 +28,21 @@ class Reach(NamedTuple):
     @property
     def said(self) -> str:
         """The move alone."""
-        return f"holds until {self.move}" if self.holds_already else self.move
+        if self.holds_already:
+            return "holds already" if self.refuses_at_rest else f"holds until {self.move}"
+        return self.move
+
+    @property
+    def refuses_at_rest(self) -> bool:
+        """Whether it holds at the declared sizes whatever happens."""
+        return self.holds_already and self.move == NO_MOVE
 
     @property
     def text(self) -> str:
         """The whole answer in one line; empty where there is nothing to say."""
         if not self.move:
             return ""
-        said = "" if self.move == NO_MOVE else self.said
+        said = "" if self.said == NO_MOVE else self.said
         told = {YES: "", BEYOND: "only beyond what is planned: ", NEVER: "can never act: "}
         return told[self.acts] + "; ".join(part for part in (said, self.why) if part)
 

@@ -83,7 +83,8 @@ class Reaches:
             every = [(plan,) for plan in self._plans]
         at_rest = frozenset(each.name for each in steps if each.function in OF_STEPS)
         named = {item.name: item for item in measures}
-        return [_Asked(Asking(each, constants, english, named), at_rest) for each in every]
+        over = self._book.strategy_watch.over
+        return [_Asked(Asking(each, constants, english, named, over), at_rest) for each in every]
 
     def _english(self, place: Place | None) -> English:
         owner = self._owners.get(place)
@@ -150,7 +151,7 @@ class _Asked:
         found = [(plan, reach) for plan, reach in found if reach.move]
         if len({reach for _, reach in found}) <= 1:
             return found[0][1] if found else _NOTHING
-        named = [reach._replace(move=f"{plan.strategy.id}: {reach.move}") for plan, reach in found]
+        named = [reach._replace(move=f"{plan.strategy.id}: {reach.said}") for plan, reach in found]
         return _joined(named, "; ", min)
 
 

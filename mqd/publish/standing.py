@@ -90,7 +90,7 @@ class Standing:
             read = [name.name for tree in trees for name in ir.names(tree)]
             limits = _limits(behind.get((owner, name), name) for name in read)
             reach = self._reaches.of(rule)
-            if limits or rule.place in places or reach.acts != YES:
+            if limits or rule.place in places or reach.acts != YES or reach.refuses_at_rest:
                 yield Row(rule.code, rule.place, limits, reach, self._found(rule.code, owner))
         for machine in self._book.machines:
             for row in machine.rows:

@@ -18,8 +18,9 @@ from mqd.publish.moves import (
     flips,
     percent_text,
 )
-from mqd.publish.plans import SAMPLE_PRICE, Plan
+from mqd.publish.plans import Plan
 from mqd.publish.turning_values import LARGEST, Asking
+from mqd.rules.check.planned import SAMPLE_PRICE
 from mqd.rules.compile.question import Given, number_of, truth_of
 from mqd.rules.expressions import ir
 
@@ -73,7 +74,7 @@ def by_sum(asking: Asking, leaf: ir.Compare, plan: Plan) -> Reach:
     said = asking.english.number(mover)
     found = [change for change in flips(holds, LARGEST) if start + change >= 0]
     if holds(0.0):
-        return Reach(YES, "an entry of the declared size")
+        return Reach(YES, NO_MOVE, "an entry of the declared size is enough", holds_already=True)
     if not found:
         return Reach(NEVER, NO_MOVE, f"whatever {said} is")
     change = min(found, key=abs)

@@ -14,6 +14,7 @@ from mqd.rules.english import English
 from mqd.rules.expressions import ir
 from mqd.rules.measured import ROWS
 
+_SESSIONS, _TRADES = "record.sessions", "record.trades"
 _MOST_COUNTED = 10_000
 LARGEST = 1e9
 _NOT_FROM_NOTHING = frozenset(
@@ -27,13 +28,15 @@ _NOTHING = Reach(YES, "")
 class Asking(NamedTuple):
     """What a comparison is asked with.
 
-    `constants` are the declared numbers by name; `measures` those of a protection.
+    `constants` are the declared numbers by name; `measures` those of a protection. A strategy's
+    record looks `over` so many sessions back.
     """
 
     plans: tuple[Plan, ...]
     constants: Mapping[str, Given]
     english: English
     measures: Mapping[str, Any]
+    over: int
 
 
 def by_value(asking: Asking, leaf: ir.Compare, name: ir.Name) -> Reach:
@@ -71,6 +74,8 @@ def by_value(asking: Asking, leaf: ir.Compare, name: ir.Name) -> Reach:
 
 def _counted(asking: Asking, value: float, name: ir.Name, measure: Any, move: str) -> Reach:
     """A count of trades or orders against those that it can find, and that the rules plan."""
+    if name.name == _SESSIONS and value > asking.over:
+        return Reach(NEVER, NO_MOVE, f"the record holds {asking.over:,} sessions at most")
     if getattr(measure, "function", "") == "count" and measure.span.kind == ROWS:
         most = measure.span.size
         if value > most:
@@ -89,6 +94,8 @@ def _planned_count(asking: Asking, name: ir.Name, measure: Any) -> tuple[int, st
         return None
     if name.name == ENTRIES:
         return entries, "a session"
+    if name.name == _TRADES:
+        return entries * asking.over, f"in {asking.over:,} sessions"
     if name.name == "desk.orders_today":
         return 2 * entries, "a session, an entry and its exit"
     if name.unit in {TRADES, ORDERS} and getattr(measure, "function", "") == "count":

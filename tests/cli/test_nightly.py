@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from mqd.publish.figures import record_text
 from mqd.runtime.clock import SystemClock
 from mqd.store.journal import open_journal
 
@@ -62,6 +63,20 @@ def test_a_program_gets_one_document(mqd):
     assert (judged["strategy"], judged["state"]) == (STRATEGY, "ACTIVE")
     assert judged["record"]["vix_close"] is None
     assert found["theses"][0]["met"] == []
+
+
+@pytest.mark.rule("GOOD_RECORD")
+@pytest.mark.parametrize(
+    ("trades", "factor", "said"),
+    [
+        (30, None, "trades 30, profit factor unknown because no trade lost, sharpe 9.10"),
+        (30, 2.5, "trades 30, profit factor 2.50, sharpe 9.10"),
+        (0, None, "trades 0, profit factor unknown, sharpe 9.10"),
+    ],
+)
+def test_a_record_without_a_loss_says_why_it_has_no_profit_factor(trades, factor, said):
+    """Nobody is promoted by it, and who wonders reads why."""
+    assert record_text(("trades", "profit_factor", "sharpe"), (trades, factor, 9.1)) == said
 
 
 @pytest.mark.rule("MARKET_TOO_WILD", "SL-02")

@@ -328,6 +328,7 @@ def test_a_promotion_moves_a_share_within_its_range(bench, share):
     was = bench.state.allocations[bench.strategy]
     bench.state.allocations[bench.strategy] = was._replace(share=Decimal(share))
     traded(bench, 19, WON)
+    bench.open(20)
     changes = [note for note in notes(bench, AllocationChanged) if note.why == "PROMOTED"]
     assert len(changes) == (Decimal(share) < largest)
     for change in changes:

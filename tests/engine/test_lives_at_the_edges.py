@@ -131,6 +131,7 @@ def test_what_a_pause_withdrew_is_proposed_again_once_it_is_over(edited, make_be
     assert (life(bench).state_name, life(bench).proposed) == ("ACTIVE", Decimal("0.1"))
     assert len(notes(bench, PromotionProposed)) == 2
     press(bench, "approve", bench.strategy)
+    bench.open(20)  # it has it
     told(bench, "31", "31", "31", "31", "31", month=11)
     told(bench, "20", month=12)
     assert life(bench).state_name == "ACTIVE"

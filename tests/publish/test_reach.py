@@ -268,3 +268,36 @@ def test_a_week_of_one_strategy_is_five_sessions_of_its_trades(shipped):
     found = reach(shipped, "WEEKLY_LOSS")
     assert found.acts == BEYOND
     assert "the trades of 5 sessions plan to lose 7.50 USD" in found.why
+
+
+@pytest.mark.rule("EXCEEDS_STRATEGY_ALLOCATION", "assumed_equity_usd")
+def test_what_refuses_every_entry_is_on_the_page_and_says_so(edited):
+    """Where only the rounding of a size leaves some entry is where a reader needs it most."""
+    words = [f"assumed_equity_usd:\n    value: {usd}\n" for usd in (2500, 999)]
+    book = edited("limits/desk.yaml", (words[0], words[1]))  # 499.50 of it, and orders of 500
+    found = reach(book, "EXCEEDS_STRATEGY_ALLOCATION")
+    assert (found.acts, found.said) == (YES, "holds already")
+    assert found.text == "holds already; an entry of the declared size is enough"
+    rows = {row.code: row.reach for row in Standing(book, None).rows}
+    assert rows["EXCEEDS_STRATEGY_ALLOCATION"] == found
+
+
+@pytest.mark.rule("POOR_SHARPE", "EDGE_IS_GONE", "GOOD_RECORD", "evaluation_sessions")
+@pytest.mark.parametrize("code", ["POOR_SHARPE", "EDGE_IS_GONE", "GOOD_RECORD"])
+@pytest.mark.parametrize(("looks_back", "acts"), [(5, NEVER), (9, NEVER), (30, YES)])
+def test_a_record_that_looks_back_less_far_than_it_has_to_is_never_judged(
+    edited, code, looks_back, acts
+):
+    found = reach(
+        edited("strategies/watch.yaml", ("looks_back: 30 ", f"looks_back: {looks_back} ")), code
+    )
+    assert found.acts == acts
+    assert (f"the record holds {looks_back} sessions at most" in found.why) is (acts == NEVER)
+
+
+@pytest.mark.rule("EDGE_IS_GONE", "evaluation_trades")
+def test_a_record_of_fewer_trades_than_the_rules_plan_takes_more_than_the_plan(edited):
+    found = reach(
+        edited("strategies/watch.yaml", ("looks_back: 30 ", "looks_back: 19 ")), "EDGE_IS_GONE"
+    )
+    assert (found.acts, found.why) == (BEYOND, "the rules plan 19 in 19 sessions")

@@ -234,6 +234,8 @@ FAULTS = [
     fault("SHAPE_UNKNOWN_VALUE", EXITS, "do: exit_again", "do: clse", "clse"),
     fault("WATCH_PRICE_MISSING", EXITS, "do: exit_again", "do: protect", "protect\n",
           ("END_MISSING", "exits:", ENDS)),
+    fault("PAUSE_ENDS_AT_ONCE", LIVES, "vix.close < limits.vix_calm",
+          "vix.close < limits.vix_calm + 6", "vix.close < limits.vix_calm"),
     fault("WATCH_WORD_MISSING", LIVES, "do: flag", "do: pause",
           "pause\n    because: Its results"),
     fault("WATCH_WORD_MISSING", LIVES, "\ncurve: 20 ", "\n# curve: 20 ", "strategy\ntitle"),

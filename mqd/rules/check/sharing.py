@@ -12,9 +12,10 @@ from mqd.rules.book import Allotment, Condition, Limit, Portfolio, Reallocation,
 from mqd.rules.check.conditions import fact_scope, read_one
 from mqd.rules.check.document import Document
 from mqd.rules.check.limits import PREFIX, read_limit, referred
+from mqd.rules.check.planned import at_rest, constants_of, refused_everywhere
 from mqd.rules.check.values import number
 from mqd.rules.expressions import ir
-from mqd.rules.problems import WARNING, did_you_mean
+from mqd.rules.problems import ERROR, WARNING, did_you_mean
 from mqd.rules.words.facts import ALLOCATION
 from mqd.rules.words.sharing import SHARING
 
@@ -23,7 +24,7 @@ CODES = {
     "ALLOCATION_OUT_OF_RANGE": "A share of the account lies outside its own range.",
     "ALLOCATION_OF_NOBODY": "A share of the account is for a strategy that is not there.",
     "ALLOCATION_MISSING": "A strategy that trades has no share of the account.",
-    "NO_ENTRY_POSSIBLE": "At the assumed size of the account a strategy could never enter.",
+    "NO_ENTRY_POSSIBLE": "At the assumed size of the account a strategy can never enter.",
     "NOT_AN_AMOUNT": "The account's size is a limit that is no amount above 0.",
     "PORTFOLIO_MISSING": "A check reads the portfolio, and no document declares one.",
 }
@@ -31,6 +32,7 @@ CODES = {
 _VALUES = ("account_usd", "max_exposure", "reserve", "smallest_entry_usd")
 _READ_OF_IT = {fact.name for fact in SHARING if "capital" in fact.name or "portfolio" in fact.name}
 _TRADES = frozenset({"paper", "live"})
+_DRAFT = "draft"
 
 
 def read_portfolio(document: Document, limits: dict[str, Limit | None]) -> Portfolio | None:
@@ -72,7 +74,11 @@ def in_declared_order(
 
 
 def check_shares(
-    document: Document, portfolio: Portfolio, strategies: list[Strategy | None]
+    document: Document,
+    portfolio: Portfolio,
+    strategies: list[Strategy | None],
+    limits: dict[str, Limit | None],
+    entry_checks: Iterable[Condition],
 ) -> None:
     """Who has a share is there, who trades has one, and it is enough for some entry."""
     known = {each.id for each in strategies if each is not None}
@@ -85,17 +91,18 @@ def check_shares(
                 each.place, ("strategies", each.strategy), "ALLOCATION_OF_NOBODY",
                 f"There is no strategy `{each.strategy}`.", did_you_mean(each.strategy, known),
             )  # fmt: skip
+    checks = [rule for rule in entry_checks if _reads_shares(rule)]
     for strategy in strategies:
-        if strategy is None or strategy.status not in _TRADES:
+        if strategy is None or strategy.status not in {*_TRADES, _DRAFT}:
             continue
-        if strategy.id not in shares:
+        if strategy.id in shares:
+            _check_some_entry(document, portfolio, strategy, limits, checks)
+        elif strategy.status in _TRADES:
             document.notes.problems.add(
                 strategy.header.place, strategy.id, "ALLOCATION_MISSING",
                 f"`{strategy.id}` has no share of the account, so that it opens nothing.",
                 f"give it one under `strategies` in the portfolio `{document.id}`", WARNING,
             )  # fmt: skip
-        else:
-            _check_some_entry(document, portfolio, shares[strategy.id])
 
 
 def check_portfolio_is_there(document: Document, conditions: Iterable[Condition]) -> None:
@@ -165,18 +172,46 @@ def _check_whole(document: Document, allotments: list[Allotment]) -> None:
         )  # fmt: skip
 
 
-def _check_some_entry(document: Document, portfolio: Portfolio, allotment: Allotment) -> None:
-    """What the first entry may cost at the assumed size: by the share, the cap, the reserve."""
+def _check_some_entry(
+    document: Document,
+    portfolio: Portfolio,
+    strategy: Strategy,
+    limits: dict[str, Limit | None],
+    checks: list[Condition],
+) -> None:
+    """What an entry may cost at the assumed size, and what the planned one does; a draft may wait.
+
+    What a protection leaves of a size does not count: an entry of the whole size has to pass.
+    """
+    allotment = next(each for each in portfolio.allotments if each.strategy == strategy.id)
     kept = 1 - portfolio.reserve
     room_usd = portfolio.account_usd * min(allotment.share, portfolio.max_exposure, kept)
+    account, room = decimal_text(portfolio.account_usd), decimal_text(room_usd)
+    refused = refused_everywhere(
+        strategy, checks, constants_of(limits.values()), at_rest(portfolio, strategy.id)
+    )
     if room_usd < portfolio.smallest_entry_usd:
-        room, least = decimal_text(room_usd), decimal_text(portfolio.smallest_entry_usd)
-        document.note(
-            allotment.place, ("strategies", allotment.strategy), "NO_ENTRY_POSSIBLE",
-            f"With an account of {decimal_text(portfolio.account_usd)} USD "
-            f"`{allotment.strategy}` may use {room} USD, and the smallest entry is {least} USD.",
-            "give it more, or keep less in reserve",
-        )  # fmt: skip
+        least = decimal_text(portfolio.smallest_entry_usd)
+        said = f"`{strategy.id}` may use {room} USD, and the smallest entry is {least} USD."
+        hint = "give it more, or keep less in reserve"
+    elif refused is not None:
+        cost = decimal_text(Decimal(f"{refused.cost_usd:.2f}"))
+        said = (
+            f"`{strategy.id}` may use {room} USD, and an entry of its size costs {cost} USD: "
+            f"{' and '.join(refused.codes)} refuses each one."
+        )
+        hint = "give it more of the account, or let it buy for less"
+    else:
+        return
+    document.notes.problems.add(
+        allotment.place, document.rule("strategies", strategy.id), "NO_ENTRY_POSSIBLE",
+        f"With an account of {account} USD {said}", hint,
+        WARNING if strategy.status == _DRAFT else ERROR,
+    )  # fmt: skip
+
+
+def _reads_shares(rule: Condition) -> bool:
+    return any(name.name in _READ_OF_IT for name in ir.names(rule.when))
 
 
 def _reallocation(document: Document) -> Reallocation | None:

@@ -26,6 +26,7 @@ from mqd.rules.check.looking_back import (
     read_regimes,
 )
 from mqd.rules.check.machines import read_machine
+from mqd.rules.check.pausing import check_pauses_last
 from mqd.rules.check.sets import (
     Surroundings,
     read_checks,
@@ -124,6 +125,8 @@ class Together:
         theses = [read_thesis(item, around) for item in self._of("thesis")]
         series = [read_series(item) for item in self._of("series")]
         watches = {item.id: read_watch(item, around) for item in self._of("watch")}
+        for document in self._of("watch"):
+            check_pauses_last(document, watches[document.id], limits.values())
         compared = [read_reconciliation(item, around) for item in self._of("reconciliation")]
         invariants = [read_invariants(item, around) for item in self._of("invariants")]
         brokers = [read_broker(item) for item in self._of("broker")]
@@ -201,7 +204,8 @@ class Together:
             portfolio = read_portfolio(document, limits)
             is_whole = self.notes.as_written and not self.notes.some_unread
             if portfolio is not None and is_whole:
-                check_shares(document, portfolio, strategies)
+                checks = [rule for entries in entry_checks for rule in entries.conditions]
+                check_shares(document, portfolio, strategies, limits, checks)
         if not self._of("portfolio") and not self.notes.some_unread:
             for document, entries in zip(self._of("checks"), entry_checks, strict=True):
                 check_portfolio_is_there(document, entries.conditions)

@@ -30,6 +30,7 @@ from mqd.rules.words.facts import (
 from mqd.rules.words.judging import UNDER_WATER
 
 CODES = {
+    "PAUSE_ENDS_AT_ONCE": "What ends a pause holds of the very values that begin it.",
     "WATCH_ACT_UNKNOWN": "A watch asks for an act that is not there for what it watches.",
     "WATCH_PRICE_MISSING": "A row that sends a stop does not say at which price.",
     "WATCH_PRICE_UNUSED": "A row says a price, and its act sends nothing that has one.",
