@@ -51,10 +51,10 @@ def test_an_exchange_on_which_all_is_well(practice, doctor, tmp_path) -> None:
     code, found = doctor(exchange.server)
     assert code == 0
     names = {"rules", "disk", "account", "cash", "clock", "calendar", "asset SPY", "shapes"}
-    assert set(found) == names | {"theses"}
+    assert set(found) == names | {"strategies"}
     assert {found[name]["verdict"] for name in names} == {"ok"}
-    assert found["theses"]["verdict"] == "warning"  # its claim waits for evidence
-    assert found["theses"]["said"].startswith("thesis TH-001 is PENDING: ")
+    assert found["strategies"]["verdict"] == "warning"  # its claim waits for evidence
+    assert found["strategies"]["said"].startswith("thesis TH-001 is PENDING: ")
     assert found["shapes"]["said"] == "read: 1 orders, 1 positions, 1 executions"
     assert not list(tmp_path.iterdir()), "it makes nothing"
 
