@@ -87,7 +87,13 @@ def test_a_desk_that_goes_beyond_a_cap_is_caught(
     assert re.search(expected, told), told
 
 
-@pytest.mark.parametrize("words", [{}, {PORTFOLIO: SMALL}, {PORTFOLIO: POOR}])
+JUST_ENOUGH = (  # of 2,500 USD for the entry of 500 that each plans; less is refused at load
+    {"max_exposure:\n    value: 0.8": "max_exposure:\n    value: 0.21"},
+    {"    share: 0.5\n    min: 0.3": "    share: 0.2\n    min: 0.2"},
+)
+
+
+@pytest.mark.parametrize("words", [{}, *({PORTFOLIO: each} for each in JUST_ENOUGH)])
 def test_a_desk_with_its_checks_is_not(
     settings: DaySettings, edited: Edited, words: dict[str, dict[str, str]]
 ) -> None:
