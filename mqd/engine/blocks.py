@@ -214,7 +214,8 @@ class Blocks:
                 scoped[subject] = scoped.get(subject, 0) | 1 << each.bit
         state.active_protections = active
         state.scoped_protections = scoped
-        state.look_again_ns = again_ns
+        if state.look_again_ns != ASK_ALL:  # only who has asked them all takes that back
+            state.look_again_ns = again_ns
 
     def stands(self, lock: Lock, each: CompiledProtection | None) -> bool:
         """Whether it stands in the way: by its block, its cause, or because nobody can tell."""

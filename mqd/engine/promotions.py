@@ -49,7 +49,9 @@ def give_agreed(engine: Engine, state: DeskState, step: Step) -> None:
     portfolio = engine.book.rules.portfolio
     for each in () if portfolio is None else portfolio.allotments:
         life = state.lives.get(each.strategy)
-        if life is not None and life.agreed is not None:
+        facts = state.strategies.get(each.strategy)
+        may_trade = facts is not None and facts.enabled  # else it waits, or is withdrawn, with that
+        if life is not None and life.agreed is not None and may_trade:
             more, life.agreed = _more(state, each.strategy, life.agreed), None
             could = possible_change(engine, state, each.strategy, more)
             if not could and share_of(state, each.strategy) < each.maximum:

@@ -219,6 +219,7 @@ class ProtectionManager:
             history.news.clear()
             history.is_equity_new = False
             state.protections_true = possible
+            state.look_again_ns = NEVER
             self.blocks.recount(state)
 
     def _is_calm(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import NamedTuple, cast
 
 from mqd.engine.core import Engine
@@ -78,28 +79,28 @@ class Recovered:
 
         A feed that holds the last bar tells what led to it again; any other one goes on after it.
         """
-        first = next(_bars(feed.events(self.feed_after_ns)), None)
-        if first is not None and first.at_ns == self.last_bar_ns:
+        if self._is_held_by(feed):
             known = [*self._with_bar, *self._since_bar]
             return _without(known, feed.events(self.feed_after_ns))
         return _without(self._since_bar, feed.events(self.last_bar_ns))
 
-
-def _bars(events: Iterable[FeedEvent]) -> Iterator[BarClosed]:
-    return (event for event in events if isinstance(event, BarClosed))
+    def _is_held_by(self, feed: Feed) -> bool:
+        last_ns = self.last_bar_ns
+        if last_ns is None:
+            return False
+        bars = (event for event in feed.events(self.feed_after_ns) if isinstance(event, BarClosed))
+        until = takewhile(lambda bar: bar.at_ns <= last_ns, bars)
+        return any(bar.at_ns == last_ns for bar in until)
 
 
 def _without(known: Iterable[FeedEvent], events: Iterator[FeedEvent]) -> Iterator[FeedEvent]:
-    """The events without those that are known; no event is known behind the first new bar."""
+    """The events without those that are known, each once; as a rule they are the first ones."""
     left = [_named(event) for event in known]
     for event in events:
-        if (name := _named(event)) in left:
+        if left and (name := _named(event)) in left:
             left.remove(name)
-            continue
-        yield event
-        if isinstance(event, BarClosed):
-            break
-    yield from events
+        else:
+            yield event
 
 
 def _named(event: FeedEvent) -> tuple[object, ...]:

@@ -217,6 +217,13 @@ def test_case_107_a_stop_that_can_only_be_above_the_entry_is_refused(edited, sto
 
 
 @pytest.mark.case(107)
+def test_case_107_a_floor_under_the_stop_is_right_where_the_price_is_above_it(edited):
+    """At a price of 1 USD it would be above; such an entry is refused when it is to be sent."""
+    words = {STOP: "stop_loss: max(bar.close * (1 - stop_loss_pct), bar.close - bar.close + 90)"}
+    assert edited({STRATEGY_FILE: words}).digest
+
+
+@pytest.mark.case(107)
 def test_case_107_a_stop_is_below_at_every_value_that_its_params_may_take(edited):
     """Also where a run sets another value than the file's."""
     words = "stop_loss_pct:          {value: 0.003, min: "

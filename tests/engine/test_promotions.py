@@ -113,6 +113,16 @@ def test_a_pause_before_the_next_session_withdraws_it_and_says_so(real):
     assert "PROMOTED" not in why(real)
 
 
+@pytest.mark.rule("GOOD_RECORD")
+def test_what_may_open_nothing_is_given_no_more_to_open_with(real):
+    real.open(20)
+    approve(real)
+    press(real, "disable", real.strategy)
+    real.close()
+    real.open(21)
+    assert "PROMOTED" not in why(real)
+
+
 @pytest.mark.rule("GOOD_RECORD", "LOSING_STREAK")
 def test_a_retirement_before_the_next_session_withdraws_it(real):
     real.open(20)

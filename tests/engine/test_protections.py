@@ -649,6 +649,22 @@ def test_a_curve_under_water_costs_a_day(desk, last, blocked, profile):
     assert asked(bench, 86_400).ruling is Ruling.ALLOW
 
 
+@pytest.mark.rule("consecutive_losses", "cooldown_period")
+@pytest.mark.parametrize("is_pressed", [False, True])
+def test_a_button_between_a_start_and_its_first_look_takes_no_question_back(desk, is_pressed):
+    """After a start all are asked once, whatever is pressed before that."""
+    bench = desk("repeated_execution", "cooldown_period")
+    for _ in range(4):
+        close(bench, "-1")
+    assert asked(bench).ruling is Ruling.BLOCK
+    bench.restart(book_of("repeated_execution", "cooldown_period", "consecutive_losses"))
+    if is_pressed:
+        press(bench, "repeated_execution")
+    bar_now(bench)
+    assert "consecutive_losses" in asked(bench).reasons
+    assert "cooldown_period" not in asked(bench, 3_600).reasons
+
+
 # -- a bad day, and a process that ends in it ----------------------------------------------------
 
 

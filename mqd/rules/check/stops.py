@@ -19,12 +19,12 @@ CODES = {
 }
 
 _CLOSE = "bar.close"
-_PRICES = (100, 1, 10_000)  # in USD; what holds at all of these holds at any likely one
+_PRICES = (100, 1, 10_000)  # in USD; a floor under the stop may be above some of them
 _MOST_PARAMS = 6  # whose smallest and largest values are tried with each other
 
 
 def check_stop(document: Document, entry: Entry, params: list[Param]) -> None:
-    """A stop that is made of the price and of params lies below the price, however they are set.
+    """A stop that is made of the price and of params lies below some price, however they are set.
 
     One that reads anything else is looked at when it is to be sent, and so is every one. Rules
     that a journal kept are not refused for it: they could send no such entry either.
@@ -35,11 +35,15 @@ def check_stop(document: Document, entry: Entry, params: list[Param]) -> None:
     if not is_told or not document.notes.as_written:
         return
     for values in _settings(read):
-        for price in _PRICES:
-            stop = _stop(entry, price, read, values)
-            if stop is not None and not stop < price - PRICE.tolerance:
-                _note(document, price, stop, values, is_range=values != _declared(read))
-                return
+        stops = ((price, _stop(entry, price, read, values)) for price in _PRICES)
+        above = [
+            (price, stop)
+            for price, stop in stops
+            if stop is not None and not stop < price - PRICE.tolerance
+        ]
+        if len(above) == len(_PRICES):
+            _note(document, *above[0], values, is_range=values != _declared(read))
+            return
 
 
 def _is(name: ir.Name, param: Param) -> bool:
