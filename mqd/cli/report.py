@@ -54,6 +54,14 @@ _LINES_BY_SUFFIX = {
 }  # fmt: skip
 _Form = TypeVar("_Form", bound=StrEnum)
 
+PageFormatOption = Annotated[
+    ReportFormat | None,
+    typer.Option("--format", help="text, markdown or json. Default: by the file's name."),
+]
+PageOption = Annotated[
+    Path | None, typer.Option("--out", help="Write to this .md, .txt or .json file.")
+]
+
 
 @report.callback()
 def _whole() -> None:
@@ -66,32 +74,18 @@ def daily(
         str | None, typer.Option("--date", metavar="DATE", help="Exchange date. Default: the last.")
     ] = None,
     database: JournalOption = None,
-    form: Annotated[
-        ReportFormat | None,
-        typer.Option("--format", help="text, markdown or json. Default: by the file's name."),
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", help="Write to this .md, .txt or .json file.")
-    ] = None,
+    form: PageFormatOption = None,
+    out: PageOption = None,
 ) -> None:
     """One day: trades, risk planned and realised, why not trading, defects, incidents, buttons."""
     from mqd.app.report import daily_report
-    from mqd.app.run import latest_journal_url
     from mqd.cli.report_sections import sections_of, title_of
-    from mqd.runtime.clock import SystemClock
-    from mqd.store.journal import open_journal
 
     _check_date("--date", date)
-    _check_out(out)
-    chosen = form or ReportFormat.text
-    if out is not None:
-        chosen = _chosen(form, out, _BY_SUFFIX) or ReportFormat.markdown
-    with open_journal(database or latest_journal_url(), SystemClock(), write=False) as journal:
-        found = daily_report(journal, journal.name.removeprefix(_SQLITE), date)
-    if chosen is ReportFormat.json:
-        written = json.dumps(found.to_json(), indent=1) + "\n"
-    else:
-        written = _in_words(title_of(found), sections_of(found), chosen, is_file=out is not None)
+    chosen = _page_form(form, out)
+    with _journal(database) as (journal, name):
+        found = daily_report(journal, name, date)
+    written = _page(found.to_json(), title_of(found), lambda: sections_of(found), chosen, out)
     _write(written, out, f"the report of {found.date}")
 
 
@@ -108,13 +102,10 @@ def trade_journal(
 ) -> None:
     """The trade journal: signals, orders, answers, fills, cancels and exits, one line each."""
     from mqd.app.report import trading_events
-    from mqd.app.run import latest_journal_url
     from mqd.publish.trade_journal import trading_csv
-    from mqd.runtime.clock import SystemClock
-    from mqd.store.journal import open_journal
 
     _check_out(out)
-    with open_journal(database or latest_journal_url(), SystemClock(), write=False) as journal:
+    with _journal(database) as (journal, _):
         lines = trading_events(journal)
     chosen = form or (LinesFormat.text if out is None else LinesFormat.csv)
     if chosen is LinesFormat.csv:
@@ -146,18 +137,15 @@ def latency(
 ) -> None:
     """How long orders took: sent, acknowledged, filled, taken back; percentiles by session."""
     from mqd.app.report import latency_report
-    from mqd.app.run import latest_journal_url
     from mqd.cli.latency_sections import TITLE, sections_of
-    from mqd.runtime.clock import SystemClock
-    from mqd.store.journal import open_journal
 
     _check_date("--session", session)
     _check_out(out)
     chosen = form or LinesFormat.text
     if out is not None:
         chosen = _chosen(form, out, _LINES_BY_SUFFIX) or LinesFormat.csv
-    with open_journal(database or latest_journal_url(), SystemClock(), write=False) as journal:
-        found = latency_report(journal, journal.name.removeprefix(_SQLITE), session)
+    with _journal(database) as (journal, name):
+        found = latency_report(journal, name, session)
     if chosen is LinesFormat.csv:
         written = found.to_csv()
     elif chosen is LinesFormat.json:
@@ -175,21 +163,17 @@ def latency(
 @report.command("attribution")
 def attribution(
     database: JournalOption = None,
-    form: Annotated[
-        ReportFormat | None,
-        typer.Option("--format", help="text, markdown or json. Default: by the file's name."),
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", help="Write to this .md, .txt or .json file.")
-    ] = None,
+    form: PageFormatOption = None,
+    out: PageOption = None,
 ) -> None:
     """Whose result each trade was, the idea's or the execution's; by tag, regime and strategy."""
     from mqd.app.report import attribution_report
     from mqd.cli.attribution_sections import TITLE, sections_of
 
+    chosen = _page_form(form, out)
     with _journal(database) as (journal, name):
         found = attribution_report(journal, name)
-    written = _report_in(form, out, found.to_json(), TITLE, lambda: sections_of(found))
+    written = _page(found.to_json(), TITLE, lambda: sections_of(found), chosen, out)
     _write(written, out, f"{len(found.trades):,} trades")
 
 
@@ -199,22 +183,18 @@ def idle(
         str | None, typer.Option("--session", metavar="DATE", help="Only this exchange date.")
     ] = None,
     database: JournalOption = None,
-    form: Annotated[
-        ReportFormat | None,
-        typer.Option("--format", help="text, markdown or json. Default: by the file's name."),
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", help="Write to this .md, .txt or .json file.")
-    ] = None,
+    form: PageFormatOption = None,
+    out: PageOption = None,
 ) -> None:
     """Why nothing was traded: how often each NO-TRADE condition was true, session by session."""
     from mqd.app.report import idle_report
     from mqd.cli.idle_sections import TITLE, sections_of
 
     _check_date("--session", session)
+    chosen = _page_form(form, out)
     with _journal(database) as (journal, name):
         found = idle_report(journal, name, session)
-    written = _report_in(form, out, found.to_json(), TITLE, lambda: sections_of(found))
+    written = _page(found.to_json(), TITLE, lambda: sections_of(found), chosen, out)
     _write(written, out, f"{len(found.sessions):,} sessions")
 
 
@@ -262,21 +242,28 @@ def _journal(database: str | None) -> Iterator[tuple[Journal, str]]:
         yield journal, journal.name.removeprefix(_SQLITE)
 
 
-def _report_in(
-    form: ReportFormat | None,
-    out: Path | None,
+def _page_form(form: ReportFormat | None, out: Path | None) -> ReportFormat:
+    """The form that is asked for; told before the journal is read, which can take a while.
+
+    Raises:
+        SettingsError: the file has no folder, or its name says another form.
+    """
+    _check_out(out)
+    if out is None:
+        return form or ReportFormat.text
+    return _chosen(form, out, _BY_SUFFIX) or ReportFormat.markdown
+
+
+def _page(
     as_json: dict[str, Any],
     title: str,
     sections: Callable[[], list[Section]],
+    form: ReportFormat,
+    out: Path | None,
 ) -> str:
-    """The report in the form that was asked for."""
-    _check_out(out)
-    chosen = form or ReportFormat.text
-    if out is not None:
-        chosen = _chosen(form, out, _BY_SUFFIX) or ReportFormat.markdown
-    if chosen is ReportFormat.json:
+    if form is ReportFormat.json:
         return json.dumps(as_json, indent=1) + "\n"
-    return _in_words(title, sections(), chosen, is_file=out is not None)
+    return _in_words(title, sections(), form, is_file=out is not None)
 
 
 def _line_text(line: TradingEvent) -> str:

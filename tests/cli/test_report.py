@@ -138,6 +138,16 @@ def test_what_cannot_be_reported_is_said_in_one_line(
 
 
 @pytest.mark.skipif(not JANUARY.is_file(), reason="the real bars are not here")
+@pytest.mark.parametrize("which", ["daily", "idle", "attribution"])
+def test_where_it_cannot_be_written_no_journal_is_read(tmp_path: Path, which: str) -> None:
+    """There is no journal here at all, and the file is what is told first."""
+    words = (["--out", "nowhere/x.md"], ["--out", "x.md", "--format", "json"])
+    told = [mqd("report", which, *each, cwd=tmp_path).stderr for each in words]
+    assert "there is no folder nowhere" in told[0]
+    assert "a .md file is markdown" in told[1]
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_real_day_with_a_stop(tmp_path: Path) -> None:
     done = mqd("run", "--bars", str(JANUARY), "--db", "desk.db", "--format", "json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
