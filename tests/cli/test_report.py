@@ -137,7 +137,6 @@ def test_what_cannot_be_reported_is_said_in_one_line(
     assert len(done.stderr.splitlines()) == 1
 
 
-@pytest.mark.skipif(not JANUARY.is_file(), reason="the real bars are not here")
 @pytest.mark.parametrize("which", ["daily", "idle", "attribution"])
 def test_where_it_cannot_be_written_no_journal_is_read(tmp_path: Path, which: str) -> None:
     """There is no journal here at all, and the file is what is told first."""
@@ -148,6 +147,7 @@ def test_where_it_cannot_be_written_no_journal_is_read(tmp_path: Path, which: st
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.skipif(not JANUARY.is_file(), reason="the real bars are not here")
 def test_a_real_day_with_a_stop(tmp_path: Path) -> None:
     done = mqd("run", "--bars", str(JANUARY), "--db", "desk.db", "--format", "json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
