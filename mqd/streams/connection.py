@@ -98,6 +98,7 @@ class Connection:
                 pause_s = await self._after(error)
             finally:
                 await self._wire.close()
+            _heed_stop()
             if not await self._pause(pause_s):
                 return
 
@@ -106,6 +107,7 @@ class Connection:
         await self._listener.listening()
         since_s = _now_s()
         while True:
+            _heed_stop()
             try:
                 async with asyncio.timeout(_LOOK_EVERY_S):
                     frame = await self._doubting(self._wire.receive())
@@ -167,6 +169,16 @@ class Connection:
             except Exception as error:  # noqa: BLE001  # as in `run`
                 await self._after(error)
         return True
+
+
+def _heed_stop() -> None:
+    """End where somebody asked for it, also while the wire was busy and did not pass it on.
+
+    websockets takes a cancellation while it says goodbye for a goodbye without an answer.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def _now_s() -> float:

@@ -585,6 +585,17 @@ def test_a_session_that_opens_without_a_bar_is_silent_too(bench, eventually) -> 
     eventually(lambda: len(bench.inbox.of(StreamLost)) == 2)
 
 
+@pytest.mark.case(65, 66, 225)
+def test_it_stops_also_while_it_says_goodbye_to_a_line_that_went_silent(bench, eventually) -> None:
+    feed = bench.start()
+    eventually(lambda: bench.inbox.names == UP)
+    bench.data.half_die()  # so that nobody answers the goodbye
+    bench.clock.time_ns = at(2) + NS_PER_S
+    eventually(lambda: len(bench.inbox.of(StreamLost)) == 2)
+    assert feed.stop()
+    assert bench.data.connected == 1
+
+
 @pytest.mark.case(65, 66, 218)
 def test_a_half_dead_line_is_noticed_by_its_pings(bench, eventually) -> None:
     bench.start()

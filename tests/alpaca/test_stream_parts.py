@@ -164,3 +164,51 @@ def test_a_fault_while_nobody_is_connected_is_told_once() -> None:
     script.fails_when_looked = OSError("disk")
     said = run(script)
     assert said.count("OSError: disk") == 1
+
+
+class Deaf(Scripted):
+    """A wire that keeps a cancellation to itself, as the goodbye of websockets does."""
+
+    def __init__(self, at: str) -> None:
+        super().__init__()
+        self.at = at
+        self.is_there = threading.Event()
+        self.opened = 0
+
+    async def _say(self, word: str) -> None:
+        if word != self.at:
+            return
+        self.is_there.set()
+        try:
+            await asyncio.sleep(30.0)
+        except asyncio.CancelledError:
+            if self.opened > 3:
+                raise  # so that a failing test ends
+
+    async def open(self) -> None:
+        self.opened += 1
+        await self._say("open")
+
+    async def receive(self) -> bytes:
+        await self._say("receive")
+        if self.at == "close":
+            raise ConnectionDropped("gone")
+        return b""
+
+    async def close(self) -> None:
+        await self._say("close")
+        await super().close()
+
+
+@pytest.mark.case(66)
+@pytest.mark.parametrize("at", ["open", "receive", "close"])
+def test_a_stop_is_heeded_also_where_the_wire_keeps_it_to_itself(at: str) -> None:
+    wire = Deaf(at)
+    connection = Connection(wire, wire, Backoff(0.01, 0.02, lambda: 1.0))
+    thread = StreamThread("t", connection.run, Backoff(0.01, 0.02, lambda: 1.0))
+    thread.start()
+    assert wire.is_there.wait(5)
+    assert thread.stop(2)
+    assert thread.failure is None
+    assert wire.opened == 1
+    assert wire.said.count("closed") == 1
