@@ -18,7 +18,6 @@ from mqd.app.operate import (
     wait_taken,
 )
 from mqd.app.series import SeriesFiles, known_before
-from mqd.engine.lives import FLAGGED, FLAGGED_PAUSED, RETIRED
 from mqd.engine.operate import JUDGE
 from mqd.engine.state import DeskState
 from mqd.ground.errors import JournalInUseError
@@ -33,19 +32,23 @@ from mqd.model.decision import (
 from mqd.model.event import Event, OperatorActed
 from mqd.ports.clock import Clock
 from mqd.publish.records import records_of
+from mqd.rules.book import MachineRules
+from mqd.rules.strategy_life import waits_for_person
 from mqd.runtime.desk import Desk
 from mqd.store.journal import SqlJournal, open_journal
 from mqd.store.requests import OperatorRequest, put_request
 
-_CALLS_A_PERSON = frozenset({FLAGGED, FLAGGED_PAUSED, RETIRED})
-
 
 class Night(NamedTuple):
-    """What one night found; `is_taken` is False while a running desk has not taken it yet."""
+    """What one night found; `is_taken` is False while a running desk has not taken it yet.
+
+    `calling` are the states of a strategy that only a person ends, by the rules of that night.
+    """
 
     is_running: bool
     is_taken: bool
     notes: tuple[Note, ...] = ()
+    calling: frozenset[str] = frozenset()
 
     @property
     def strategies(self) -> tuple[StrategyJudged, ...]:
@@ -75,7 +78,7 @@ class Night(NamedTuple):
     @property
     def left_to_people(self) -> tuple[StrategyJudged, ...]:
         """The strategies in a state that only a person ends."""
-        return tuple(each for each in self.strategies if each.state in _CALLS_A_PERSON)
+        return tuple(each for each in self.strategies if each.state in self.calling)
 
     @property
     def is_quiet(self) -> bool:
@@ -106,21 +109,33 @@ def look(place: str, by: str, reason: str, folder: str, clock: Clock, wait_s: fl
     try:
         return _look_here(place, button, folder, clock)
     except JournalInUseError:
-        _require_readable(place, folder, clock)
+        machine = _machine_of_readable(place, folder, clock)
         number = put_request(place, OperatorRequest(*button, clock.now_ns()))
     seq = wait_taken(place, number, clock, wait_s)
     if seq is None:
         return Night(is_running=True, is_taken=False)
     with open_journal(place, clock, write=False) as journal:
-        return Night(is_running=True, is_taken=True, notes=_notes_of(journal, seq))
+        return Night(
+            is_running=True, is_taken=True, notes=_notes_of(journal, seq),
+            calling=_calling(machine),
+        )  # fmt: skip
 
 
-def _require_readable(place: str, folder: str, clock: Clock) -> None:
-    """A desk that runs reads its daily values itself, and only is without those it cannot read."""
+def _machine_of_readable(place: str, folder: str, clock: Clock) -> MachineRules:
+    """The machine of a running desk's strategies, where the daily values can be read.
+
+    The desk reads them itself, and only is without those that it cannot read.
+    """
     with open_journal(place, clock, write=False) as journal:
         followed = FollowedDesk(journal)
     state, files = followed.state, SeriesFiles(folder, followed.engine.book.rules)
     list(files.news(state, state.now_ns, known_before(state)))
+    return followed.engine.book.rules.strategy_machine
+
+
+def _calling(machine: MachineRules) -> frozenset[str]:
+    names = (state.name for state in machine.states)
+    return frozenset(name for name in names if waits_for_person(machine, name))
 
 
 def _look_here(place: str, button: Button, folder: str, clock: Clock) -> Night:
@@ -132,7 +147,8 @@ def _look_here(place: str, button: Button, folder: str, clock: Clock) -> Night:
         found: list[Note] = []
         for event in _events(journal, button, files, followed.state, clock):
             found += desk.take(event).notes
-    return Night(is_running=False, is_taken=True, notes=tuple(found))
+    machine = followed.engine.book.rules.strategy_machine
+    return Night(is_running=False, is_taken=True, notes=tuple(found), calling=_calling(machine))
 
 
 def _events(

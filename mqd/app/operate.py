@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from mqd.engine.core import Engine
-from mqd.engine.lives import OPENS
 from mqd.engine.moves import in_age_order, waits_here
 from mqd.engine.operate import ADOPT, APPROVE, DESK_BUTTONS, REARM, REFUSED
 from mqd.engine.state import DeskState
@@ -25,6 +24,7 @@ from mqd.ports.clock import Clock
 from mqd.publish.measured_now import WHOLE_DESK, subjects
 from mqd.publish.status import DeskStatus, StatusWatcher
 from mqd.rules.problems import did_you_mean
+from mqd.rules.strategy_life import may_open
 from mqd.runtime.desk import Desk
 from mqd.runtime.replay import replay
 from mqd.store.journal import SqlJournal, open_journal
@@ -147,7 +147,7 @@ class FollowedDesk:
 
     def _lives(self, strategy: str) -> bool:
         life = self.state.lives.get(strategy)
-        return life is None or life.state_name in OPENS
+        return life is None or may_open(self.engine.lives.rules, life.state_name)
 
     def answer(self, button: Button, before: DeskStatus | None) -> Pressed:
         """What came of a button that this desk has taken."""

@@ -20,7 +20,7 @@ from mqd.notify.post import Post
 from mqd.notify.supervisor import SOCKET, Supervisor
 from mqd.ports.clock import Clock
 from mqd.publish.latency_watch import LatencyWatch
-from mqd.rules.book import Limit
+from mqd.rules.book import Limit, RuleBook
 from mqd.runtime.desk import Watcher
 
 _PATIENCE_S = 5.0  # for messages that still wait when the desk ends
@@ -55,11 +55,12 @@ def outside_watchers(
     settings: Settings,
     environment: Mapping[str, str],
     clock: Clock,
-    limits: tuple[Limit, ...] = (),
+    book: RuleBook | None = None,
 ) -> tuple[OutsideWatcher, ...]:
     """The watchers that the config and the environment ask for; none is the usual case.
 
-    A session's summary says which of its steps took longer than `limits` say they may.
+    A session's summary says which of its steps took longer than the limits of `book` allow, and
+    which strategies are not in the state in which their life begins.
 
     Raises:
         SettingsError: an address is missing or not known, apprise is missing, or the heartbeat's
@@ -75,7 +76,9 @@ def outside_watchers(
         # All addresses are read before the first thread starts.
         notifiers = [item for name in plan.variables for item in _notifiers(name, environment)]
         posts = tuple(Post(name, notifier) for name, notifier in notifiers)
-        watchers.append(Announcer(plan, posts, exchange_time_text, SlowSteps(limits)))
+        slow = SlowSteps(() if book is None else book.limits)
+        begins = "" if book is None else book.strategy_machine.initial
+        watchers.append(Announcer(plan, posts, exchange_time_text, slow, begins))
     return tuple(watchers)
 
 

@@ -83,8 +83,8 @@ def _sections(found: Night) -> list[Section]:
     lines = [each.text for each in found.moves]
     lines += [judged_text(each) for each in found.proposals]
     lines += [
-        f"the desk went from {each.from_state} to {each.to_state} ({each.rule}): every strategy "
-        "that could open positions is retired"
+        f"the desk went from {each.from_state} to {each.to_state} ({each.rule}): no strategy is "
+        "left that may open positions"
         for each in found.halts
     ]
     lines += [

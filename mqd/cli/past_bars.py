@@ -12,10 +12,9 @@ from mqd.ground.errors import JournalError
 from mqd.model.decision import BarSetAside, Decision, OperatorHeard, StrategyMoved
 from mqd.model.event import BarClosed, Event
 from mqd.ports.journal import JournalEntry
-from mqd.publish.closed import Closed, ClosedWatch
+from mqd.publish.closed import ClosedWatch
 from mqd.publish.records import Record, records_of
 from mqd.publish.why import Explanation, explain_decision, explain_set_aside
-from mqd.rules.book import Strategy
 from mqd.rules.compile.book import CompiledBook, compile_book
 from mqd.rules.validate import rules_from_text
 from mqd.store.reading import JournalReader
@@ -116,24 +115,22 @@ class PastBars:
         assert isinstance(entry.event, BarClosed)
         book = self.book(decision.rules_digest)
         found = explain_decision(entry.seq, entry.event, decision, records, book)
-        closed = self._closed(
-            entry.seq, book.rules.strategy(decision.strategy), is_asked=found.is_closed
-        )
+        closed = None
+        if found.is_closed:
+            closed = self._lives_before(entry.seq).closed(book.rules, decision.strategy)
         if closed is None:
             return found
         return replace(found, closed=closed, closed_text=closed.text(both_times))
 
-    def _closed(self, seq: int, strategy: Strategy, *, is_asked: bool) -> Closed | None:
-        """Why a strategy could open nothing at an event: what the journal told before it."""
-        if not is_asked:
-            return None
+    def _lives_before(self, seq: int) -> ClosedWatch:
+        """What the journal told of the strategies' lives before an event."""
         if self._news is None:
             self._news = list(self._told())
         lives = ClosedWatch()
         for at_seq, event, notes in self._news:
             if at_seq < seq:
                 lives.saw(event, notes)
-        return lives.closed(strategy)
+        return lives
 
     def _told(self) -> Iterator[tuple[int, Event | None, tuple[Record, ...]]]:
         """Every start, move and button of the journal, with its place."""

@@ -127,7 +127,7 @@ def _outside(plan: RunPlan, clock: StoppableClock) -> Iterator[tuple[OutsideWatc
     """Who watches from outside; told at the end, also of the error that ended the desk."""
     from mqd.app.watchers import close_watchers, outside_watchers
 
-    watchers = outside_watchers(plan.settings, os.environ, clock, plan.book.limits)
+    watchers = outside_watchers(plan.settings, os.environ, clock, plan.book)
     ended: BaseException | None = None
     try:
         yield watchers

@@ -35,25 +35,20 @@ from mqd.model.decision import (
 from mqd.model.event import Event, SeriesValueTold, SessionClosed
 from mqd.rules.book import RuleBook, Thesis
 from mqd.rules.compile.strategy import CompiledStrategy
+from mqd.rules.strategy_life import (
+    CALLS,
+    ENABLE_ORDERED,
+    PAUSE_ENDED,
+    is_over,
+    is_paused,
+    may_open,
+    retired_state,
+)
 from mqd.rules.words.acts import PROMOTE
 
-ACTIVE, FLAGGED, RETIRED = "ACTIVE", "FLAGGED", "RETIRED"
-FLAGGED_PAUSED: Final = "FLAGGED_PAUSED"
-OPENS: Final = frozenset({ACTIVE, FLAGGED})
-"""The states of its life in which a strategy may open positions."""
-RESTS: Final = frozenset({"PAUSED", FLAGGED_PAUSED})
-"""Those that end by themselves."""
 LIVE: Final = "live"
 _OF_DATE: Final = attrgetter("date")
-ENABLE_ORDERED: Final = "enable_ordered"
-PAUSE_ENDED: Final = "pause_ended"
 NONE_LEFT: Final = "none_left"
-CALLS: Final = {
-    "flag": "review_called_for",
-    "pause": "pause_called_for",
-    "retire": "retirement_called_for",
-}
-"""What a strategy hears when a row of its watch acts."""
 _KEPT_SESSIONS: Final = 260  # more than any record looks back
 _KEPT_VALUES: Final = 260
 
@@ -67,16 +62,14 @@ def take_up_lives(engine: Engine, state: DeskState, at_ns: int) -> None:
         if life is None:
             state.lives[compiled.rules.id] = LifeFacts(machine.initial, at_ns, at_ns)
         elif life.state_name not in known:  # whatever it was, only a person lets it open again
-            closed = [item.name for item in machine.states if item.name not in OPENS]
-            state.lives[compiled.rules.id] = replace(
-                life, state_name=closed[-1] if closed else machine.initial
-            )
+            state.lives[compiled.rules.id] = replace(life, state_name=retired_state(machine))
 
 
-def may_trade(compiled: CompiledStrategy, state: DeskState) -> bool:
+def may_trade(engine: Engine, compiled: CompiledStrategy, state: DeskState) -> bool:
     """Its status lets it trade, nobody has switched it off, and its life lets it open."""
     life = state.lives.get(compiled.rules.id)
-    if compiled.rules.id in state.disabled or (life is not None and life.state_name not in OPENS):
+    is_closed = life is not None and not may_open(engine.lives.rules, life.state_name)
+    if compiled.rules.id in state.disabled or is_closed:
         return False
     return _could_trade(compiled, state)
 
@@ -159,9 +152,10 @@ def judge(engine: Engine, state: DeskState, step: Step, *, is_night: bool = Fals
 
 
 def halt_if_none_left(engine: Engine, state: DeskState, step: Step) -> None:
-    """Where every strategy that could trade is retired, the desk's machine hears of it."""
-    could = [each for each in engine.book.strategies if _could_trade(each, state)]
-    if could and all(state.lives[each.rules.id].state_name == RETIRED for each in could):
+    """Where only a person could let any strategy open again, the desk's machine hears of it."""
+    machine = engine.lives.rules
+    could = [each.rules.id for each in engine.book.strategies if _could_trade(each, state)]
+    if could and all(is_over(machine, state.lives[each].state_name) for each in could):
         tell_desk(engine, state, step, NONE_LEFT)
 
 
@@ -195,11 +189,11 @@ def move_life(
             *figures,
         )
     )  # fmt: skip
-    week = state.desk.week if fired.state in RESTS else -1
+    week = state.desk.week if is_paused(engine.lives.rules, fired.state) else -1
     state.lives[strategy_id] = replace(
         life, state_name=fired.state, moved_ns=step.at_ns, row=row, week=week
     )
-    state.strategies[strategy_id].enabled = may_trade(compiled, state)
+    state.strategies[strategy_id].enabled = may_trade(engine, compiled, state)
 
 
 def _mask(engine: Engine, state: DeskState, record: Record) -> int:
@@ -214,7 +208,7 @@ def _end_pause(
 ) -> None:
     """End a pause whose row says that it is over; one whose row is gone from the rules is over."""
     life = state.lives[compiled.rules.id]
-    if life.state_name not in RESTS:
+    if not is_paused(engine.lives.rules, life.state_name):
         return
     record.paused_this_week = life.week == state.desk.week
     ends = engine.book.pause_ends.get(life.row)
@@ -251,7 +245,7 @@ def _act(
             state.paged -= {(row, strategy_id) for row, does in rows if does == PROMOTE}
         if act:
             move_life(engine, state, compiled, CALLS[act], code, record, step)
-    elif (code, strategy_id) not in state.paged and may_trade(compiled, state):
+    elif (code, strategy_id) not in state.paged and may_trade(engine, compiled, state):
         _propose(engine, state, strategy_id, code, record, step)
         state.paged.add((code, strategy_id))
     elif is_night and life.proposed is not None:

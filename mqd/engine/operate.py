@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from mqd.engine.core import Engine, Step, tell_desk
 from mqd.engine.holdings import tell_of_orphan
-from mqd.engine.lives import OPENS, halt_if_none_left, judge, may_trade, put_back
+from mqd.engine.lives import halt_if_none_left, judge, may_trade, put_back
 from mqd.engine.promotions import agree
 from mqd.engine.state import DeskState
 from mqd.ground.canonical import decimal_text
 from mqd.model.decision import OperatorHeard
 from mqd.model.event import OperatorActed
+from mqd.rules.strategy_life import may_open
 
 DESK_BUTTONS = {
     "reduce": "reduce_ordered",
@@ -83,11 +84,11 @@ def _switch(engine: Engine, state: DeskState, event: OperatorActed, step: Step) 
         put_back(engine, state, compiled, step)
         judge(engine, state, step)
     facts = state.strategies[event.strategy]
-    facts.enabled = may_trade(compiled, state)
+    facts.enabled = may_trade(engine, compiled, state)
     if event.strategy in state.disabled:
         return f"{event.strategy} is disabled; its exits go on"
     life = state.lives[event.strategy]
-    if life.state_name not in OPENS:
+    if not may_open(engine.lives.rules, life.state_name):
         return f"{event.strategy} is {life.state_name} again at once by {life.row}; its exits go on"
     if not facts.enabled:
         status = compiled.rules.status

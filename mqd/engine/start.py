@@ -31,7 +31,7 @@ def on_desk_started(engine: Engine, state: DeskState, event: DeskStarted, step: 
     take_up_lives(engine, state, event.at_ns)
     for compiled in engine.book.strategies:
         facts = state.strategies.setdefault(compiled.rules.id, StrategyFacts())
-        facts.enabled = may_trade(compiled, state)
+        facts.enabled = may_trade(engine, compiled, state)
         facts.thesis_code = thesis_code(engine, compiled)
         _take_up_measures(state, compiled, facts)
         follow_ledger(engine, state, compiled.rules.id, compiled.rules.symbol)

@@ -33,7 +33,8 @@ class Announcer:
     """Writes messages of what the plan names, and leaves them at every post.
 
     `time_text` says an instant for people. `remarks` sees every event and says what belongs to the
-    summary of a session besides. `failures` counts events that it could not tell of.
+    summary of a session besides; a strategy is told of there unless its life is in the state in
+    which it `life_begins`. `failures` counts events that it could not tell of.
     """
 
     def __init__(
@@ -42,7 +43,9 @@ class Announcer:
         posts: tuple[Post, ...],
         time_text: Callable[[int], str],
         remarks: Remarks = no_remarks,
+        life_begins: str = "",
     ) -> None:
+        self._life_begins = life_begins
         self._remarks = remarks
         self._kinds = plan.kinds
         self._posts = posts
@@ -98,7 +101,9 @@ class Announcer:
 
     def _summary(self, event: SessionClosed, state: DeskState) -> Told:
         seen, self._seen = self._seen, Counter()
-        return summary(event.date, state, {k: n for k, n in seen.items() if k != "starts"})
+        return summary(
+            event.date, state, {k: n for k, n in seen.items() if k != "starts"}, self._life_begins
+        )
 
     def _send(self, items: list[Told]) -> None:
         """One message of all that one event led to, named after the worst of it."""

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import NamedTuple
 
-from mqd.engine.lives import ACTIVE
 from mqd.engine.state import DeskState
 from mqd.ground.canonical import decimal_text
 from mqd.ground.errors import InvariantError, MqdError, Refused
@@ -106,7 +105,7 @@ def _judged(
                        "warning")  # fmt: skip
 
 
-def summary(date: str, state: DeskState, seen: dict[str, int]) -> Told:
+def summary(date: str, state: DeskState, seen: dict[str, int], life_begins: str) -> Told:
     """A session in one line; `seen` counts what this process saw of each kind since the last."""
     desk = state.desk
     entries = sum(facts.entries_today for facts in state.strategies.values())
@@ -116,17 +115,17 @@ def summary(date: str, state: DeskState, seen: dict[str, int]) -> Told:
         f"{entries} {'entry' if entries == 1 else 'entries'}",
         f"{desk.open_positions or 'no'} position{'s' * (desk.open_positions != 1)} open",
         f"the desk is {state.state_name}",
-        *_lives(state),
+        *_lives(state, life_begins),
         *(f"{kind} {count}" for kind, count in sorted(seen.items())),
     ]
     return Told("summary", (date,), f"session of {date} closed: {'; '.join(parts)}", "info")
 
 
-def _lives(state: DeskState) -> Iterator[str]:
+def _lives(state: DeskState, life_begins: str) -> Iterator[str]:
     """Every strategy of the day that is not simply at work."""
     for name in sorted(state.strategies):
         life = state.lives.get(name)
-        if life is not None and life.state_name != ACTIVE:
+        if life is not None and life.state_name != life_begins:
             by = f" by {life.row}" if life.row else ""
             yield f"{name} is {life.state_name}{by}"
         if name in state.disabled:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from mqd.engine.lives import CALLS, ENABLE_ORDERED, PAUSE_ENDED
 from mqd.publish.standing import Standing
 from mqd.rules.book import MachineRules, Row, RuleBook
 from mqd.rules.english import English
+from mqd.rules.strategy_life import CALLS, ENABLE_ORDERED, PAUSE_ENDED
 
 _ENABLE: Final = "mqd enable"
 

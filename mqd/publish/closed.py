@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from mqd.engine.lives import OPENS, status_opens
+from mqd.engine.lives import status_opens
 from mqd.engine.operate import REFUSED
 from mqd.ground.times import iso_utc
 from mqd.model.decision import OperatorHeard, StrategyMoved
 from mqd.model.event import DeskStarted
-from mqd.rules.book import Condition, Strategy
+from mqd.rules.book import Condition, RuleBook
 from mqd.rules.expressions import ir
+from mqd.rules.strategy_life import may_open
 
 ENABLED = "strategy.enabled"
 """The fact that a closed strategy makes false."""
@@ -98,12 +99,13 @@ class ClosedWatch:
                 case OperatorHeard(action="enable"):
                     self._off.pop(note.strategy, None)
 
-    def closed(self, strategy: Strategy) -> Closed | None:
-        """Why this strategy may open nothing; None where it may, or nobody knows."""
-        moved = self._moved.get(strategy.id)
-        if moved is not None and moved.to_state in OPENS:
+    def closed(self, book: RuleBook, strategy_id: str) -> Closed | None:
+        """Why a strategy may open nothing; None where it may, or nobody knows."""
+        strategy = book.strategy(strategy_id)
+        moved = self._moved.get(strategy_id)
+        if moved is not None and may_open(book.strategy_machine, moved.to_state):
             moved = None
-        heard = self._off.get(strategy.id)
+        heard = self._off.get(strategy_id)
         status = "" if status_opens(strategy.status, self._profile) else strategy.status
         if moved is None and heard is None and not status:
             return None

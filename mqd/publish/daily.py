@@ -186,7 +186,7 @@ class DayWatch:
                 self.ended.add(change.client_order_id)
         if isinstance(event, BarClosed):
             for decision in outcome.decisions:
-                closed = self.lives.closed(book.strategy(decision.strategy))
+                closed = self.lives.closed(book, decision.strategy)
                 if closed is not None:
                     key = (book.digest, decision.strategy, decision.no_trade, closed)
                     self.closed[key] += 1

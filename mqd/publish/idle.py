@@ -95,7 +95,7 @@ class IdleWatch:
         """Keep the counts of a session that closes."""
         if isinstance(event, BarClosed):
             for decision in outcome.decisions:  # made before its own event moved anything
-                closed = self._lives.closed(book.strategy(decision.strategy))
+                closed = self._lives.closed(book, decision.strategy)
                 if closed is not None:
                     self._closed[decision.strategy, closed] += 1
         elif isinstance(event, SessionOpened):

@@ -115,9 +115,9 @@ def _of_strategy(strategy: Strategy, english: English) -> Iterator[Meaning]:
 
 def _of_machine(machine: MachineRules, english: English) -> Iterator[Meaning]:
     for state in machine.states:
-        ends = "; it is never left" if state.is_terminal else ""
+        marks = "; it is never left" * state.is_terminal + "; it opens positions" * state.opens
         yield Meaning(
-            state.name, f"state of the {machine.id}{ends}", state.means, at(state.place),
+            state.name, f"state of the {machine.id}{marks}", state.means, at(state.place),
             then=_then_of_state(machine, state.name),
         )  # fmt: skip
     for name, means in MACHINE_EVENTS[machine.id].items():

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
-from mqd.engine.lives import RESTS, record_now
+from mqd.engine.lives import record_now
 from mqd.engine.state import DeskState, LifeFacts
 from mqd.publish.live_values import live_values
 from mqd.publish.plans import constants_of
@@ -15,6 +15,7 @@ from mqd.publish.unknown_yet import why_unknown
 from mqd.rules.book import Condition, RuleBook, Strategy
 from mqd.rules.compile.question import Given
 from mqd.rules.english import English
+from mqd.rules.strategy_life import is_paused
 from mqd.rules.words.facts import FACTS
 
 
@@ -74,9 +75,10 @@ def _values(
 def _rules(book: RuleBook, life: LifeFacts) -> tuple[Condition, ...]:
     """The rows of the watch; while the strategy is paused also what ends that."""
     rows = book.strategy_watch.rows
+    is_resting = is_paused(book.strategy_machine, life.state_name)
     ends = [
         replace(row.until, code=f"{row.condition.code} ends")
         for row in rows
-        if row.until is not None and row.condition.code == life.row and life.state_name in RESTS
+        if row.until is not None and row.condition.code == life.row and is_resting
     ]
     return (*(row.condition for row in rows), *ends)

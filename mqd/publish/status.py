@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from mqd.engine.lives import NONE_LEFT, RETIRED
+from mqd.engine.lives import NONE_LEFT
 from mqd.engine.moves import in_age_order
 from mqd.engine.state import DeskState
 from mqd.ground.canonical import decimal_text
@@ -286,18 +286,17 @@ def _standings(outcome: Outcome, state: DeskState) -> Iterator[Standing]:
                      if isinstance(heard, OperatorHeard)), (by, why),
                 )  # fmt: skip
             elif note.event == NONE_LEFT and not why:
-                why = f"no strategy is left that may open: {_retired(state)}"
+                why = f"no strategy is left that may open: {_closed(state)}"
             yield Standing(note.at_ns, by, why, note.rule)
 
 
-def _retired(state: DeskState) -> str:
-    """Every strategy that is retired, each with the row that called for it."""
-    found = [
-        f"{name} ({life.row})" if life.row else name
+def _closed(state: DeskState) -> str:
+    """Every strategy that a row of its watch has closed."""
+    return ", ".join(
+        f"{name} is {life.state_name} by {life.row}"
         for name, life in sorted(state.lives.items())
-        if life.state_name == RETIRED
-    ]
-    return f"{', '.join(found)} {'are' if len(found) > 1 else 'is'} retired"
+        if life.row and not state.strategies[name].enabled
+    )
 
 
 def _unwatched(state: DeskState) -> Iterator[Unwatched]:

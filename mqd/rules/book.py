@@ -157,12 +157,16 @@ class RuleSet:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """One state of a machine, and what it means for a person."""
+    """One state of a machine, and what it means for a person.
+
+    `opens` is said by the states of a strategy's life: whether it may open positions.
+    """
 
     name: str
     means: str
     is_terminal: bool
     place: Place
+    opens: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +212,11 @@ class MachineRules:
     def terminal(self) -> frozenset[str]:
         """The states that are never left."""
         return frozenset(state.name for state in self.states if state.is_terminal)
+
+    def after(self, state_name: str, event: str) -> str:
+        """Where an event leads if no guard says otherwise; where it moves nothing, the state."""
+        row = self.table.get((state_name, event))
+        return state_name if row is None or row.target is None else row.target
 
     def row(self, row_id: str) -> Row:
         """The row with this id."""

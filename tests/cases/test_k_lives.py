@@ -195,12 +195,12 @@ def closed(scene):
     watch = ClosedWatch()
     for event, outcome in scene.seen:
         watch.saw(event, outcome.notes)
-    return watch.closed(scene.book.strategy(scene.strategy))
+    return watch.closed(scene.book, scene.strategy)
 
 
 def message(scene):
     """What the summary of the session says."""
-    return summary("2024-10-07", scene.state, {}).text
+    return summary("2024-10-07", scene.state, {}, "ACTIVE").text
 
 
 @pytest.mark.case(156)

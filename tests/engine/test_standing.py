@@ -278,7 +278,7 @@ def test_a_desk_that_halts_again_at_once_says_that_nobody_is_left(bench):
     again = status(bench, watcher).standing
     assert again.since_ns >= first.since_ns
     assert (again.by, again.rule) == ("the desk", "DL-07")
-    assert again.why == f"no strategy is left that may open: {FIRST} (LOSING_STREAK) is retired"
+    assert again.why == f"no strategy is left that may open: {FIRST} is RETIRED by LOSING_STREAK"
     press(bench, "enable", FIRST)
     press(bench, "resume")
     assert status(bench, watcher).standing.by == "A. Person"

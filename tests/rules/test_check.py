@@ -49,11 +49,19 @@ LOSS = "protections/daily_loss_limit.yaml"
 STOPS = "protections/stoploss_guard.yaml"
 WILD = "protections/volatility_halt.yaml"
 LIVES = "strategies/watch.yaml"
+LIFE = "strategies/lifecycle.yaml"
 ENDS = "desk/attribution.yaml"
 REGIMES = "data/regimes.yaml"
 WINDOW = "protections/time_window.yaml"
 PORTFOLIO = "desk/portfolio.yaml"
 THESIS = "theses/TH-001.yaml"
+
+
+def test_what_is_retired_does_not_come_back_by_itself(folder) -> None:
+    folder.replace(LIFE, "from: [ACTIVE, FLAGGED, RETIRED]", "from: [ACTIVE, FLAGGED]")
+    folder.replace(LIFE, "    from: PAUSED\n", "    from: [PAUSED, RETIRED]\n")
+    (told,) = folder.told()
+    assert told == (*folder.place(LIFE, "SL-03\n"), "LIFE_CONTRADICTED")
 
 
 def test_the_shipped_rules_have_no_problems(folder) -> None:
@@ -229,6 +237,16 @@ FAULTS = [
     fault("TERMINAL_LEFT", ORDERS, "    event: outcome_lost\n    from: PENDING\n",
           "    event: outcome_lost\n    from: [PENDING, FILLED]\n", "OL-08",
           ("PAIR_COVERED_TWICE", "OL-91", ORDERS)),
+    # the life of a strategy
+    fault("OPENS_MISPLACED", DESK, "    means: Entries and exits.\n",
+          "    means: Entries and exits.\n    opens: true\n", "true"),
+    fault("LIFE_CONTRADICTED", LIFE, "initial: ACTIVE", "initial: PAUSED", "PAUSED\n"),
+    fault("LIFE_CONTRADICTED", LIFE, "by its own exits.\n",
+          "by its own exits.\n    opens: true\n", "SL-03\n"),
+    fault("LIFE_CONTRADICTED", LIFE, "over; entries that work are asked back, exits go on.\n",
+          "over.\n    opens: true\n", "SL-02\n"),
+    fault("LIFE_CONTRADICTED", LIFE, "from: PAUSED\n    to: ACTIVE",
+          "from: PAUSED\n    to: PAUSED", "SL-02\n"),
     # watches, the comparison with the broker, its words
     fault("WATCH_ACT_UNKNOWN", EXITS, "do: exit_again", "do: ask_back", "ask_back"),
     fault("SHAPE_UNKNOWN_VALUE", EXITS, "do: exit_again", "do: clse", "clse"),

@@ -19,6 +19,9 @@ CODES = {
 }
 
 
+_TRUE = frozenset({"true", "yes", "on"})
+
+
 def read_machine(document: Document, around: Surroundings) -> MachineRules | None:
     """The machine with its total table, or None when something in it is wrong."""
     events = tuple(MACHINE_EVENTS.get(document.id, ()))
@@ -62,8 +65,8 @@ def _states(document: Document) -> tuple[State, ...]:
         means = document.text("states", key.text, "means")
         # `yes` was refused by the shape; here it means what its author meant.
         terminal = document.text("states", key.text, "terminal").lower()
-        is_terminal = terminal in {"true", "yes", "on"}
-        found.append(State(key.text, means, is_terminal, key.place))
+        opens = document.text("states", key.text, "opens").lower()
+        found.append(State(key.text, means, terminal in _TRUE, key.place, opens in _TRUE))
     return tuple(found)
 
 

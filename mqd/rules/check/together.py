@@ -9,16 +9,19 @@ from mqd.ground.units import DURATION
 from mqd.rules.book import (
     Invariants,
     Limit,
+    MachineRules,
     Portfolio,
     RuleBook,
     RuleSet,
     Strategy,
     Thesis,
+    Watch,
 )
 from mqd.rules.check.broker import read_broker
 from mqd.rules.check.document import Document, Notes
 from mqd.rules.check.forms import check_exits_taken, read_sends
 from mqd.rules.check.limits import PREFIX, add_limits, limit_values, read_limits
+from mqd.rules.check.lives import check_life, check_opens_belongs
 from mqd.rules.check.looking_back import (
     check_ends,
     check_pauses,
@@ -127,6 +130,7 @@ class Together:
         watches = {item.id: read_watch(item, around) for item in self._of("watch")}
         for document in self._of("watch") if self.notes.as_written else ():
             check_pauses_last(document, watches[document.id], limits.values())
+        self._check_lives(machines.get("strategy"), watches.get("strategy"))
         compared = [read_reconciliation(item, around) for item in self._of("reconciliation")]
         invariants = [read_invariants(item, around) for item in self._of("invariants")]
         brokers = [read_broker(item) for item in self._of("broker")]
@@ -177,6 +181,12 @@ class Together:
             regimes=regimes[0] if regimes else None,
             attribution=attributions[0] if attributions else None,
         )
+
+    def _check_lives(self, machine: MachineRules | None, watch: Watch | None) -> None:
+        for document in self._of("machine") if self.notes.as_written else ():
+            check_opens_belongs(document)
+            if document.id == "strategy" and machine is not None and watch is not None:
+                check_life(document, machine, watch)
 
     def _of(self, kind: str) -> list[Document]:
         return [document for document in self.documents if document.kind == kind]

@@ -1,0 +1,75 @@
+"""What a strategy may do follows from what its machine declares, not from how states are called."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.engine.test_lives import LOST, WON, life, press, told, traded
+from tests.engine.test_lives_at_the_edges import LIFECYCLE
+
+OTHER_NAMES = {
+    "FLAGGED_PAUSED": "LOOKED_AT_RESTING",
+    "FLAGGED": "LOOKED_AT",
+    "PAUSED": "RESTING",
+    "RETIRED": "GONE",
+    "ACTIVE": "AT_WORK",
+}
+
+
+@pytest.fixture
+def renamed(edited, make_bench):
+    return make_bench(edited({LIFECYCLE: OTHER_NAMES}), "samples")
+
+
+def opens(bench):
+    return bench.state.strategies[bench.strategy].enabled
+
+
+@pytest.mark.rule("SL-01", "SL-06", "SL-07", "SL-05")
+def test_what_is_flagged_goes_on_and_what_is_paused_rests_under_any_name(renamed):
+    for day in range(10):
+        traded(renamed, day, WON if day == 4 else LOST)
+    assert (life(renamed).state_name, opens(renamed)) == ("LOOKED_AT", True)
+    told(renamed, *["31"] * 5)
+    assert (life(renamed).state_name, opens(renamed)) == ("LOOKED_AT_RESTING", False)
+    told(renamed, "24.99", month=10)
+    assert (life(renamed).state_name, opens(renamed)) == ("LOOKED_AT", True)
+    press(renamed, "enable", renamed.strategy)
+    assert life(renamed).state_name == "AT_WORK"
+
+
+@pytest.mark.rule("SL-03", "DL-07")
+def test_when_only_a_person_could_put_any_back_the_desk_halts_under_any_name(renamed):
+    for day in range(10):
+        traded(renamed, day, LOST)
+    assert (life(renamed).state_name, opens(renamed)) == ("GONE", False)
+    assert renamed.state.state_name == "HALTED"
+
+
+@pytest.mark.rule("SL-02", "DL-07")
+def test_a_desk_whose_strategies_rest_does_not_halt(renamed):
+    renamed.open()
+    told(renamed, *["31"] * 5)
+    assert (life(renamed).state_name, opens(renamed)) == ("RESTING", False)
+    assert renamed.state.state_name == "ACTIVE"
+
+
+@pytest.mark.rule("SL-01")
+def test_what_is_flagged_opens_nothing_where_the_rules_say_so(edited, make_bench):
+    means = "a row ends it.\n"
+    stricter = edited({LIFECYCLE: {f"{means}    opens: true\n": means}})
+    bench = make_bench(stricter, "samples")
+    for day in range(10):
+        traded(bench, day, WON if day == 4 else LOST)
+    assert (life(bench).state_name, opens(bench)) == ("FLAGGED", False)
+    press(bench, "enable", bench.strategy)
+    assert opens(bench)
+
+
+@pytest.mark.rule("SL-03")
+def test_a_state_that_is_gone_from_the_rules_becomes_the_retired_one(renamed, shipped):
+    for day in range(10):
+        traded(renamed, day, WON if day == 4 else LOST)
+    assert opens(renamed)
+    renamed.restart(shipped, "samples")
+    assert (life(renamed).state_name, opens(renamed)) == ("RETIRED", False)
