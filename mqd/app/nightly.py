@@ -6,7 +6,6 @@ for, waited for and read back.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from mqd.app.operate import (
@@ -19,7 +18,6 @@ from mqd.app.operate import (
 )
 from mqd.app.series import SeriesFiles, known_before
 from mqd.engine.operate import JUDGE
-from mqd.engine.state import DeskState
 from mqd.ground.errors import JournalInUseError
 from mqd.model.decision import (
     DeskStateChanged,
@@ -32,7 +30,6 @@ from mqd.model.decision import (
 from mqd.model.event import Event, OperatorActed
 from mqd.ports.clock import Clock
 from mqd.publish.records import records_of
-from mqd.rules.book import MachineRules
 from mqd.rules.strategy_life import waits_for_person
 from mqd.runtime.desk import Desk
 from mqd.store.journal import SqlJournal, open_journal
@@ -49,6 +46,8 @@ class Night(NamedTuple):
     is_taken: bool
     notes: tuple[Note, ...] = ()
     calling: frozenset[str] = frozenset()
+    wrong_files: tuple[str, ...] = ()
+    """One line for each series whose file is wrong: the desk is without what it says."""
 
     @property
     def strategies(self) -> tuple[StrategyJudged, ...]:
@@ -82,11 +81,12 @@ class Night(NamedTuple):
 
     @property
     def is_quiet(self) -> bool:
-        """Whether nobody has to look: nothing skipped, contradicted, flagged, retired, halted, and
-        nothing that waits for a word.
+        """Whether nobody has to look: nothing skipped, contradicted, flagged, retired, halted, no
+        wrong file, and nothing that waits for a word.
         """
         return (
             self.is_taken
+            and not self.wrong_files
             and not self.halts
             and not self.left_to_people
             and not any(each.waits for each in self.proposals)
@@ -99,8 +99,7 @@ def look(place: str, by: str, reason: str, folder: str, clock: Clock, wait_s: fl
     """Bring in the daily values, look at everything, and read what was found.
 
     Raises:
-        SettingsError: there is no such journal, it holds no desk yet, or a file of daily values
-            cannot be read.
+        SettingsError: there is no such journal, or it holds no desk yet.
         JournalError: the journal cannot be read, replayed or written.
     """
     button = Button(JUDGE, "", by, reason)
@@ -109,31 +108,28 @@ def look(place: str, by: str, reason: str, folder: str, clock: Clock, wait_s: fl
     try:
         return _look_here(place, button, folder, clock)
     except JournalInUseError:
-        machine = _machine_of_readable(place, folder, clock)
+        wrong, calling = _beside(place, folder, clock)
         number = put_request(place, OperatorRequest(*button, clock.now_ns()))
     seq = wait_taken(place, number, clock, wait_s)
     if seq is None:
-        return Night(is_running=True, is_taken=False)
+        return Night(is_running=True, is_taken=False, wrong_files=wrong)
     with open_journal(place, clock, write=False) as journal:
-        return Night(
-            is_running=True, is_taken=True, notes=_notes_of(journal, seq),
-            calling=_calling(machine),
-        )  # fmt: skip
+        return Night(True, True, _notes_of(journal, seq), calling, wrong)
 
 
-def _machine_of_readable(place: str, folder: str, clock: Clock) -> MachineRules:
-    """The machine of a running desk's strategies, where the daily values can be read.
-
-    The desk reads them itself, and only is without those that it cannot read.
+def _beside(place: str, folder: str, clock: Clock) -> tuple[tuple[str, ...], frozenset[str]]:
+    """What a desk that runs is without, for it reads its daily values itself and says nothing;
+    and the states that its strategies leave only by a person.
     """
     with open_journal(place, clock, write=False) as journal:
         followed = FollowedDesk(journal)
     state, files = followed.state, SeriesFiles(folder, followed.engine.book.rules)
-    list(files.news(state, state.now_ns, known_before(state)))
-    return followed.engine.book.rules.strategy_machine
+    wrong = files.news_of_right_files(state, state.now_ns, known_before(state))[1]
+    return wrong, _calling(followed)
 
 
-def _calling(machine: MachineRules) -> frozenset[str]:
+def _calling(followed: FollowedDesk) -> frozenset[str]:
+    machine = followed.engine.book.rules.strategy_machine
     names = (state.name for state in machine.states)
     return frozenset(name for name in names if waits_for_person(machine, name))
 
@@ -144,19 +140,15 @@ def _look_here(place: str, button: Button, folder: str, clock: Clock) -> Night:
         followed = FollowedDesk(journal)
         desk = Desk(followed.engine, followed.state, journal, KeptCommands())
         files = SeriesFiles(folder, followed.engine.book.rules)
-        found: list[Note] = []
-        for event in _events(journal, button, files, followed.state, clock):
-            found += desk.take(event).notes
-    machine = followed.engine.book.rules.strategy_machine
-    return Night(is_running=False, is_taken=True, notes=tuple(found), calling=_calling(machine))
-
-
-def _events(
-    journal: SqlJournal, button: Button, files: SeriesFiles, state: DeskState, clock: Clock
-) -> Iterator[Event]:
-    yield from requested(journal, state, clock)
-    yield from list(files.news(state, desk_time_ns(state, clock), known_before(state)))
-    yield OperatorActed(desk_time_ns(state, clock), *button)
+        notes: list[Note] = []
+        for request in requested(journal, followed.state, clock):
+            notes += desk.take(request).notes
+        at_ns, before = desk_time_ns(followed.state, clock), known_before(followed.state)
+        told, wrong = files.news_of_right_files(followed.state, at_ns, before)
+        events: list[Event] = [*told, OperatorActed(at_ns, *button)]
+        for event in events:
+            notes += desk.take(event).notes
+    return Night(False, True, tuple(notes), _calling(followed), wrong)
 
 
 def _notes_of(journal: SqlJournal, seq: int) -> tuple[Note, ...]:

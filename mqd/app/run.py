@@ -17,6 +17,7 @@ from mqd.app.settings import Settings
 from mqd.brokers.simulated import SimulatedBroker
 from mqd.engine.core import Engine
 from mqd.engine.moves import in_age_order
+from mqd.feeds.calendar import exchange_datetime
 from mqd.feeds.recorded import RecordedFeed
 from mqd.ground.errors import ReconciliationError, SettingsError
 from mqd.ground.times import NS_PER_MINUTE, NS_PER_S
@@ -64,12 +65,14 @@ class DeskRun:
         """Open the journal, rebuild the state from it, and be ready.
 
         Raises:
-            SetupError: the journal, the bars or a setting cannot be used.
+            SetupError: the journal, the bars, the daily values or a setting cannot be used.
             JournalError: the journal is broken or does not replay byte for byte.
         """
         self.plan = plan
         self.clock = clock
         self.feed: RecordedFeed = recorded_feed(plan.bars, plan.book)
+        self._series = SeriesFiles(plan.settings.series, plan.book)
+        self._series.keep(self._first_date())  # what is wrong is told before anything runs
         self.journal: SqlJournal = open_journal(plan.journal_url, clock, write=True)
         try:
             broker = SimulatedBroker(plan.settings.simulation())
@@ -127,11 +130,14 @@ class DeskRun:
         try:
             start(loop, started)  # watched, because what is held is looked at under these rules
             rest = self._paced(self.recovered.rest_of(self.feed), loop)
-            files = SeriesFiles(self.plan.settings.series, self.plan.book)
-            loop.run(with_series(rest, files, self.desk.state), self.plan.most_sessions)
+            loop.run(with_series(rest, self._series, self.desk.state), self.plan.most_sessions)
             loop.take_interruptions()  # a signal may have come between the last look and the stop
         finally:
             self.journal.close()
+
+    def _first_date(self) -> str:
+        rows = self.feed.rows
+        return exchange_datetime(rows.first_ns).date().isoformat() if rows.count else ""
 
     def _start_ns(self) -> int:
         """Recorded bars bring their own time: a desk starts when its first new bar starts."""

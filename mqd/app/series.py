@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from datetime import date, timedelta
+from operator import attrgetter
 from pathlib import Path
 
 from mqd.app.operate import desk_time_ns
 from mqd.engine.state import DeskState
 from mqd.feeds.calendar import FIRST_YEAR, LAST_YEAR, ExchangeCalendar
-from mqd.feeds.daily_series import DailyValue, read_series, series_file
+from mqd.feeds.daily_series import DailyValue, read_series, series_file, wrong_row
 from mqd.ground.errors import SettingsError
 from mqd.model.event import Event, SeriesValueTold, SessionOpened
 from mqd.ports.clock import Clock
@@ -21,11 +22,16 @@ from mqd.runtime.desk import Desk
 
 _LONGEST_BREAK_DAYS = 14  # far longer than any number of days without a session
 _ONE_DAY = timedelta(days=1)
+_OF_DATE = attrgetter("date")
 _HAS_FILES = frozenset({"paper", "live"})  # a rehearsal goes without
 
 
 class SeriesFiles:
-    """The files of every series that the rules declare, in one folder."""
+    """The files of every series that the rules declare, in one folder.
+
+    A file with a wrong row tells nothing, also not of its other rows: days are counted by rows,
+    so a wrong one makes its neighbours doubtful. What was told before stands until it is stale.
+    """
 
     def __init__(self, folder: str, book: RuleBook) -> None:
         self._folder = Path(folder)
@@ -33,6 +39,16 @@ class SeriesFiles:
         self._calendar = ExchangeCalendar()
         self._read: dict[str, tuple[tuple[int, int], list[DailyValue]]] = {}
         self._sessions: set[str] = set()
+        self._kept: dict[str, list[DailyValue]] = {}
+
+    def keep(self, first: str) -> None:
+        """Read every file for recorded sessions from this date on, and none of them again.
+
+        Raises:
+            SettingsError: a file cannot be read, or has a wrong row of a day that these sessions
+                could look at, or of a later one.
+        """
+        self._kept = {series.id: self._values_of(series, first) for series in self._series}
 
     def news(self, state: DeskState, at_ns: int, before: str) -> Iterator[SeriesValueTold]:
         """What the desk has not been told yet of the sessions before this date.
@@ -44,22 +60,58 @@ class SeriesFiles:
                 no session.
         """
         for series in self._series:
-            path = series_file(self._folder, series.id)
-            if path is None:
-                continue
-            told = {each.date: each.value for each in state.series.get(series.id, ())}
-            every = self._values(path)
-            values = [each for each in every if each.date < before]
-            if before:
-                self._require_sessions(path, every[max(0, len(values) - series.counts) :])
-            for each in values[-series.counts :]:
-                if told.get(each.date) != each.value:
-                    yield self._event(series, each, at_ns)
+            yield from self._news_of(series, state, at_ns, before)
+
+    def news_of_right_files(
+        self, state: DeskState, at_ns: int, before: str
+    ) -> tuple[list[SeriesValueTold], tuple[str, ...]]:
+        """The news of every series whose file is right, and one line for each that is not."""
+        told: list[SeriesValueTold] = []
+        wrong: list[str] = []
+        for series in self._series:
+            try:
+                told += self._news_of(series, state, at_ns, before)
+            except (OSError, SettingsError) as error:
+                wrong.append(f"series {series.id}: {error}")
+        return told, tuple(wrong)
 
     def stamps(self) -> tuple[tuple[int, int], ...]:
         """When each file was written last, and its size: they change with its content."""
-        paths = (series_file(self._folder, series.id) for series in self._series)
-        return tuple((0, 0) if path is None else _stamp(path) for path in paths)
+        return tuple(self._stamp_of(series) for series in self._series)
+
+    def _stamp_of(self, series: Series) -> tuple[int, int]:
+        try:
+            path = series_file(self._folder, series.id)
+            return (0, 0) if path is None else _stamp(path)
+        except OSError:  # of this file alone
+            return (0, 0)
+
+    def _news_of(
+        self, series: Series, state: DeskState, at_ns: int, before: str
+    ) -> list[SeriesValueTold]:
+        told = {each.date: each.value for each in state.series.get(series.id, ())}
+        every = self._values_of(series, before)
+        values = every[: bisect_left(every, before, key=_OF_DATE)]
+        return [
+            self._event(series, each, at_ns)
+            for each in values[-series.counts :]
+            if told.get(each.date) != each.value
+        ]
+
+    def _values_of(self, series: Series, before: str) -> list[DailyValue]:
+        """Every value of a series; those that are news before this date, and later ones, are of
+        sessions.
+        """
+        if series.id in self._kept:
+            return self._kept[series.id]
+        path = series_file(self._folder, series.id)
+        if path is None:
+            return []
+        values = self._values(path)
+        if before:
+            news = bisect_left(values, before, key=_OF_DATE)
+            self._require_sessions(path, values[max(0, news - series.counts) :])
+        return values
 
     def _values(self, path: Path) -> list[DailyValue]:
         """The values of a file, which is read again where it changed."""
@@ -93,9 +145,10 @@ def _require_sessions(path: Path, values: Iterable[DailyValue], calendar: Exchan
     for each in values:
         is_known = FIRST_YEAR <= int(each.date[:4]) <= LAST_YEAR
         if is_known and not calendar.sessions(each.date, each.date):
-            raise SettingsError(
-                f"{path}: row {each.row}: {each.date} is no session of the exchange; remove the row"
-            )
+            raise wrong_row(
+                path, each.row, "date",
+                f"{each.date} is no session of the exchange; remove the row",
+            )  # fmt: skip
 
 
 def _stamp(path: Path) -> tuple[int, int]:
@@ -122,7 +175,7 @@ def series_warnings(book: RuleBook, profile: str, folder: str) -> Iterator[str]:
             if path is not None:
                 _require_sessions(path, values[-series.counts :], calendar)
             told = "" if values else f"{folder} has no value of it"
-        except SettingsError as error:
+        except (OSError, SettingsError) as error:
             told = str(error)
         if told:
             unanswered = ", ".join(_readers(book, series.id))
@@ -142,8 +195,8 @@ def _readers(book: RuleBook, series: str) -> Iterator[str]:
 class SeriesWatch:
     """A source of interruptions for a desk that runs: looks where a file or the session changed.
 
-    A file that cannot be read tells nothing: its series is stale before long, and `mqd nightly`
-    says what is wrong with it.
+    A file that is wrong keeps out its own series, which is stale before long, and no other;
+    `mqd nightly` says what is wrong with it.
     """
 
     def __init__(self, files: SeriesFiles, desk: Desk, clock: Clock) -> None:
@@ -156,12 +209,12 @@ class SeriesWatch:
         """What is new; nothing where nothing changed since the last look."""
         state = self._desk.state
         before = known_before(state)
-        with suppress(OSError, SettingsError):
-            seen = (self._files.stamps(), before)
-            if seen != self._looked:
-                self._looked = seen
-                at_ns = desk_time_ns(state, self._clock)
-                yield from list(self._files.news(state, at_ns, before))
+        seen = (self._files.stamps(), before)
+        if seen != self._looked:
+            self._looked = seen
+            at_ns = desk_time_ns(state, self._clock)
+            told, _ = self._files.news_of_right_files(state, at_ns, before)
+            yield from told
 
 
 def with_series(

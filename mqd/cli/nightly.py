@@ -44,6 +44,8 @@ def nightly(
         typer.echo("written; the desk takes it with its next event")
     else:
         _print(found)
+    for line in found.wrong_files:
+        typer.echo(f"mqd: {line}", err=True)
     if not found.is_quiet:
         raise typer.Exit(1)
 
@@ -129,6 +131,7 @@ def _json(found: Night) -> dict[str, Any]:
             for each in found.proposals
         ],
         "halted": bool(found.halts),
+        "wrong_files": list(found.wrong_files),
     }  # fmt: skip
 
 

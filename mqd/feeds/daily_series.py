@@ -46,22 +46,31 @@ def read_series(path: Path) -> list[DailyValue]:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise SettingsError(f"{path}: cannot be read: {error}") from error
     found: dict[str, DailyValue] = {}
-    for number, (day, value) in enumerate(rows, 2 if path.suffix == ".csv" else 1):
+    for number, day, value in rows:
         read = _read(path, number, day, value)
         if read.date in found:
-            raise SettingsError(f"{path}: row {number}: {read.date} is there twice")
+            raise wrong_row(
+                path, number, "date",
+                f"{read.date} is there twice, in row {found[read.date].row} too; keep one of them",
+            )  # fmt: skip
         found[read.date] = read
     return [found[day] for day in sorted(found)]
 
 
-def _csv_rows(path: Path) -> list[tuple[Any, Any]]:
+def wrong_row(path: Path, number: int, column: str, what: str) -> SettingsError:
+    """The one line of a row that is wrong: where it is, what was expected, and a hint."""
+    return SettingsError(f"{path}: row {number}, column {column}: {what}")
+
+
+def _csv_rows(path: Path) -> list[tuple[int, Any, Any]]:
+    """Each row by its line in the file: an empty line is no row."""
     with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.DictReader(file)
         _require(path, reader.fieldnames or ())
-        return [(row["date"], row["value"]) for row in reader]
+        return [(reader.line_num, row["date"], row["value"]) for row in reader]
 
 
-def _parquet_rows(path: Path) -> list[tuple[Any, Any]]:
+def _parquet_rows(path: Path) -> list[tuple[int, Any, Any]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -71,7 +80,8 @@ def _parquet_rows(path: Path) -> list[tuple[Any, Any]]:
             table = parquet.read(columns=list(COLUMNS))
     except pa.ArrowException as error:
         raise SettingsError(f"{path}: is not a Parquet file: {error}") from error
-    return list(zip(*(table[name].to_pylist() for name in COLUMNS), strict=True))
+    columns = (table[name].to_pylist() for name in COLUMNS)
+    return list(zip(range(1, table.num_rows + 1), *columns, strict=True))
 
 
 def _require(path: Path, columns: Any) -> None:
@@ -86,13 +96,16 @@ def _read(path: Path, number: int, day: Any, value: Any) -> DailyValue:
             day = day.date()
         parsed = day if isinstance(day, date) else date.fromisoformat(str(day).strip())
     except ValueError:
-        raise SettingsError(
-            f"{path}: row {number}: expected a date such as 2024-10-07, not {day!r}"
+        raise wrong_row(
+            path, number, "date", f"expected a date such as 2024-10-07, not {day!r}"
         ) from None
     try:
         exact = Decimal(str(value).strip())
     except InvalidOperation:
         exact = Decimal("NaN")
     if not exact.is_finite():
-        raise SettingsError(f"{path}: row {number}: expected a number, not {value!r}")
+        raise wrong_row(
+            path, number, "value",
+            f"expected a number such as 22.64, not {value!r}; a session without one has no row",
+        )  # fmt: skip
     return DailyValue(parsed.isoformat(), exact, number)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from mqd.app.nightly import look
 from mqd.publish.figures import record_text
 from mqd.runtime.clock import SystemClock
 from mqd.store.journal import open_journal
@@ -93,21 +94,32 @@ def test_the_night_brings_the_daily_values_and_a_wild_market_pauses(mqd, tmp_pat
     assert again["moves"] == []
 
 
-def test_a_file_of_daily_values_that_cannot_be_read_is_told_in_one_line(mqd, tmp_path):
+def test_a_file_of_daily_values_that_is_wrong_is_told_in_one_line_and_the_night_looks(
+    mqd, tmp_path
+):
     vix(tmp_path, "31", "many")
-    done = mqd("nightly", "--db", "desk.db")
-    assert done.returncode == 2
+    done = mqd("nightly", "--db", "desk.db", "--format", "json")
+    assert done.returncode == 1
     assert done.stderr.count("\n") == 1
-    assert "vix.csv: row 3" in done.stderr
+    assert "series vix: var/series/vix.csv: row 3, column value: expected a number" in done.stderr
+    found = json.loads(done.stdout)
+    assert [each["strategy"] for each in found["strategies"]] == [STRATEGY]
+    assert found["strategies"][0]["record"]["vix_close"] is None
+    assert (found["quiet"], len(found["wrong_files"])) == (False, 1)
 
 
 def test_so_it_is_beside_a_desk_that_runs(mqd, tmp_path):
-    """Such a desk reads the file itself, and says nothing of one that it cannot read."""
+    """Such a desk reads the file itself, and says nothing of one that is wrong."""
     vix(tmp_path, "31", "many")
-    with open_journal(f"sqlite:///{tmp_path / 'desk.db'}", SystemClock(), write=True):
-        done = mqd("nightly", "--db", "desk.db")
-    assert done.returncode == 2
-    assert "vix.csv: row 3" in done.stderr
+    with open_journal(f"sqlite:///{tmp_path / 'desk.db'}", SystemClock(), write=True) as journal:
+        night = look(
+            str(tmp_path / "desk.db"), "ada", "a test", str(tmp_path / "var/series"),
+            SystemClock(), wait_s=0,
+        )  # fmt: skip
+        assert len(list(journal.waiting_requests())) == 1
+    assert not night.is_quiet
+    (line,) = night.wrong_files
+    assert "vix.csv: row 3" in line
 
 
 def test_a_row_of_a_day_without_a_session_is_told_too(mqd, tmp_path):
@@ -115,9 +127,10 @@ def test_a_row_of_a_day_without_a_session_is_told_too(mqd, tmp_path):
     path = tmp_path / "var" / "series" / "vix.csv"
     path.write_text(path.read_text("utf-8").replace("2024-11-29", "2024-11-28"), "utf-8")
     done = mqd("nightly", "--db", "desk.db")
-    assert done.returncode == 2
+    assert done.returncode == 1
     assert done.stderr.count("\n") == 1
-    assert "vix.csv: row 5: 2024-11-28 is no session of the exchange" in done.stderr
+    assert "vix.csv: row 5, column date: 2024-11-28 is no session" in done.stderr
+    assert done.stdout.startswith("A person has to look\n")
 
 
 def test_without_a_journal_it_could_not_run(mqd, tmp_path):

@@ -37,10 +37,14 @@ def test_csv_and_parquet_say_the_same(tmp_path):
     ("text", "said"),
     [
         ("day,value\n2024-10-07,1\n", "no column date"),
-        ("date,value\n07.10.2024,1\n", "row 2: expected a date"),
-        ("date,value\n2024-10-07,\n", "row 2: expected a number"),
-        ("date,value\n2024-10-07,nan\n", "row 2: expected a number"),
-        ("date,value\n2024-10-07,1\n2024-10-07,2\n", "row 3: 2024-10-07 is there twice"),
+        ("date,value\n07.10.2024,1\n", "row 2, column date: expected a date such as 2024-10-07"),
+        ("date,value\n2024-10-07,\n", "row 2, column value: expected a number such as 22.64"),
+        ("date,value\n2024-10-07,nan\n", "row 2, column value: expected a number"),
+        ("date,value\n\n2024-10-07,nan\n", "row 3, column value: expected a number"),
+        (
+            "date,value\n2024-10-07,1\n2024-10-07,2\n",
+            "row 3, column date: 2024-10-07 is there twice, in row 2 too; keep one of them",
+        ),
         ("", "no column date"),
     ],
 )

@@ -16,7 +16,9 @@ from mqd.rules.validate import load_rules
 ROOT = Path(__file__).resolve().parents[2]
 WEEK = ("2024-09-05", "2024-09-06", "2024-09-09", "2024-09-10", "2024-09-11")
 WITH_A_WEEKEND = (*WEEK[:2], "2024-09-07", "2024-09-08", WEEK[2])
-SATURDAY = r"vix\.csv: row 4: 2024-09-07 is no session of the exchange; remove the row$"
+SATURDAY = (
+    r"vix\.csv: row 4, column date: 2024-09-07 is no session of the exchange; remove the row$"
+)
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +62,7 @@ def test_a_holiday_and_a_day_of_mourning_are_refused_too(told, day):
 
 def test_what_is_no_longer_told_is_not_asked_for(told):
     assert told(["2024-08-31", *WEEK], "2024-09-12") == [*WEEK]
-    with pytest.raises(SettingsError, match="row 2: 2024-08-31"):
+    with pytest.raises(SettingsError, match="row 2, column date: 2024-08-31"):
         told(["2024-08-31", *WEEK], "2024-09-11")
 
 
@@ -73,23 +75,24 @@ def test_before_any_session_nothing_is_told_and_nothing_refused(told):
     assert told(WITH_A_WEEKEND, "") == []
 
 
-def test_a_run_over_recorded_bars_ends_before_its_first_session(shipped, tmp_path):
+def test_a_run_over_recorded_bars_does_not_start(shipped, tmp_path):
     write(tmp_path, WITH_A_WEEKEND)
     opened = [
         SessionOpened(each.open_ns, each.date, each.open_ns, each.close_ns, each.open_time_s)
         for each in ExchangeCalendar().sessions(WEEK[0], WEEK[-1])
     ]
-    events = with_series(opened, SeriesFiles(str(tmp_path), shipped), DeskState())
+    files = SeriesFiles(str(tmp_path), shipped)
     with pytest.raises(SettingsError, match=SATURDAY):
-        next(events)
+        files.keep(WEEK[0])
     write(tmp_path, WEEK)
-    events = with_series(opened, SeriesFiles(str(tmp_path), shipped), DeskState())
+    files.keep(WEEK[0])
+    events = with_series(opened, files, DeskState())
     assert [type(event) for event in events][:3] == [SessionOpened, SeriesValueTold, SessionOpened]
 
 
 def test_a_desk_that_starts_is_warned(shipped, tmp_path):
     write(tmp_path, WITH_A_WEEKEND)
     (line,) = series_warnings(shipped, "live", str(tmp_path))
-    assert "row 4: 2024-09-07 is no session" in line
+    assert "row 4, column date: 2024-09-07 is no session" in line
     write(tmp_path, WEEK)
     assert not list(series_warnings(shipped, "live", str(tmp_path)))
