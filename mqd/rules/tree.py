@@ -48,13 +48,15 @@ class Mapping:
 
     pairs: tuple[tuple[Scalar, Node], ...]
     place: Place
+    _by_key: dict[str, Node] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        found = {scalar.text: node for scalar, node in reversed(self.pairs)}
+        object.__setattr__(self, "_by_key", found)
 
     def get(self, key: str) -> Node | None:
         """The value under `key`, or None."""
-        for scalar, node in self.pairs:
-            if scalar.text == key:
-                return node
-        return None
+        return self._by_key.get(key)
 
     def key_place(self, key: str) -> Place:
         """The place of the key itself, or of the mapping when there is no such key."""

@@ -14,6 +14,7 @@ import pytest
 from mqd.rules.check import (
     broker,
     limits,
+    lives,
     looking_back,
     machines,
     sets,
@@ -392,7 +393,7 @@ def test_every_code_is_declared_and_has_a_case_here() -> None:
     told |= {"ID_TAKEN", "FOLDER_OF_ANOTHER_KIND", "THESIS_UNUSED", "PORTFOLIO_MISSING"}
     declared: set[str] = set()
     for module in (
-        broker, limits, looking_back, machines, sets, sharing, stops, strategies, together,
+        broker, limits, lives, looking_back, machines, sets, sharing, stops, strategies, together,
         watching,
     ):  # fmt: skip
         declared |= set(module.CODES)

@@ -7,10 +7,11 @@ one series, and the desk's profile, can be asked like this; any other is left al
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from itertools import chain, pairwise, product
 
 from mqd.ground.units import TEXT
-from mqd.rules.book import Condition, Limit, Watch
+from mqd.rules.book import Limit, Watch
 from mqd.rules.check.document import Document
 from mqd.rules.check.planned import constants_of
 from mqd.rules.compile.question import Given, truth_of
@@ -28,7 +29,9 @@ def check_pauses_last(document: Document, watch: Watch, limits: Iterable[Limit |
     for row in watch.rows:
         if row.until is None:
             continue
-        found = _ended_at_once(row.condition, row.until, constants)
+        rules = (row.condition.when, row.until.when)
+        read = {name.name for rule in rules for name in ir.names(rule)} & constants.keys()
+        found = _ended_at_once(*rules, tuple((name, constants[name]) for name in sorted(read)))
         if found is not None:
             path = ("rows", row.condition.code)
             document.note(
@@ -39,11 +42,16 @@ def check_pauses_last(document: Document, watch: Watch, limits: Iterable[Limit |
             )  # fmt: skip
 
 
+@lru_cache(maxsize=256)  # thousands of values are asked, and pauses seldom change
 def _ended_at_once(
-    when: Condition, until: Condition, constants: Mapping[str, Given]
+    when: ir.Logical, until: ir.Logical, read: tuple[tuple[str, Given], ...]
 ) -> float | None:
-    """The first newest value at which both hold; None where there is none, or it cannot be said."""
-    names = {name.name: name for rule in (when, until) for name in ir.names(rule.when)}
+    """The first newest value at which both hold; None where there is none, or it cannot be said.
+
+    `read` are the constants that the two read, with their values.
+    """
+    constants = dict(read)
+    names = {name.name: name for rule in (when, until) for name in ir.names(rule)}
     free = {key: name for key, name in names.items() if key not in constants}
     series = {key.partition(".")[0] for key in free} & {*SERIES}
     told = {key: name for key, name in free.items() if name.unit == TEXT}
@@ -55,23 +63,23 @@ def _ended_at_once(
     for given, (newest, lowest) in product(product(*words), points):
         facts: dict[str, Given] = {**constants, **dict(given)}
         facts |= {key: lowest if key.endswith(_LOWEST) else newest for key in values}
-        if all(truth_of(rule.when, possibly=False).asked(facts) for rule in (when, until)):
+        if all(truth_of(rule, possibly=False).asked(facts) for rule in (when, until)):
             return newest
     return None
 
 
-def _both_read(*rules: Condition) -> bool:
+def _both_read(*rules: ir.Logical) -> bool:
     return all(
-        any(name.name.partition(".")[0] in SERIES for name in ir.names(rule.when)) for rule in rules
+        any(name.name.partition(".")[0] in SERIES for name in ir.names(rule)) for rule in rules
     )
 
 
 def _sampled(
-    rules: Iterable[Condition], constants: Mapping[str, Given]
+    rules: Iterable[ir.Logical], constants: Mapping[str, Given]
 ) -> Iterator[tuple[float, float]]:
     """The newest and the lowest value, which is never above it."""
     turns: set[float] = set()
-    for node in chain.from_iterable(ir.walk(rule.when) for rule in rules):
+    for node in chain.from_iterable(ir.walk(rule) for rule in rules):
         if isinstance(node, ir.Number):
             turns.add(float(node.text))
         elif isinstance(node, ir.Name):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import warnings
+from functools import lru_cache
 from typing import NamedTuple
 
 LONGEST_TEXT = 2000
@@ -39,8 +40,12 @@ class NotAnExpression(NamedTuple):
     hint: str = ""
 
 
+@lru_cache(maxsize=1024)  # the rules are read again and again while somebody writes them
 def parse(text: str) -> ast.expr | NotAnExpression:
-    """Python's syntax tree of one expression; columns in it are offsets into `text`."""
+    """Python's syntax tree of one expression; columns in it are offsets into `text`.
+
+    Who reads the tree leaves it as it is: the same one is given for the same text.
+    """
     if len(text) > LONGEST_TEXT:
         return _too_large(f"The expression has more than {LONGEST_TEXT} characters.")
     refused = _unfit_character(text)
