@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from mqd.cli.sections import Section
 
 _FINE = frozenset({"clean", "mended"})
+_LOST_ORDER = ("lost_order", "halt")
+_WAY_OUT = (
+    "works at the broker and not here: cancel it on the broker's page, then resume; until it is "
+    "gone a desk that is resumed halts again"
+)
 
 
 def reconcile(
@@ -118,6 +123,10 @@ def _sections(found: Compared, *, dry_run: bool) -> list[Section]:
     if found.verdict is not None and found.verdict.refusals:
         refused = f"refused by {', '.join(found.verdict.refusals)}"
         sections.append(Section("Too much to go on from", (refused,)))
+    lost = {item.subject for item in found.drifts if (item.kind, item.done) == _LOST_ORDER}
+    if lost:
+        said = tuple(f"{order} {_WAY_OUT}" for order in sorted(lost))
+        sections.append(Section("Only you can settle", said))
     if found.incidents:
         said = tuple(f"{item.error}: {item.message}" for item in found.incidents)
         sections.append(Section("Incidents", said))

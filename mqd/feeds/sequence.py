@@ -101,15 +101,22 @@ class Sequencer:
     """
 
     def __init__(
-        self, calendar: Calendar, symbols: Iterable[str], after_ns: int | None = None
+        self,
+        calendar: Calendar,
+        symbols: Iterable[str],
+        after_ns: int | None = None,
+        told_ns: int = NEVER_NS,
     ) -> None:
-        """`after_ns` is the end of the last bar that was given before a restart."""
+        """Of what was given before a restart: `after_ns` is the end of the last bar, `told_ns` the
+        last open or close of a session; what is before that is over, and is not told again.
+        """
         self.symbols = tuple(sorted(symbols))
         self._calendar = calendar
-        seen_ns = NEVER_NS if after_ns is None else after_ns - NS_PER_MINUTE
+        seen_ns = NEVER_NS if after_ns is None else max(after_ns, told_ns) - NS_PER_MINUTE
         self.latest_ns = seen_ns
         """The start of the latest bar of any symbol; `NEVER_NS` before the first one."""
-        self.session = session_around(calendar, None if after_ns is None else seen_ns)
+        around = session_around(calendar, None if after_ns is None else seen_ns)
+        self.session = around if around is not None and around.close_ns > told_ns else None
         """The session that has been opened and not closed."""
         on_minute_ns = NEVER_NS if seen_ns % NS_PER_MINUTE else seen_ns
         self._previous_ns = dict.fromkeys(self.symbols, on_minute_ns)
@@ -153,6 +160,13 @@ class Sequencer:
             detail = "revised, and the bar itself was never given; left out"
             return [FeedDefectFound(bar.at_ns, bar.symbol, REVISED_BAR, start_ns, detail)]
         return self._revised(known[0], bar)
+
+    def open(self, now_ns: int) -> list[FeedEvent]:
+        """The start of a session that is under way and has brought no bar."""
+        if self.session is not None:
+            return []
+        events, self.session, _ = turn(self._calendar, now_ns, None)
+        return events
 
     def close(self, now_ns: int) -> list[FeedEvent]:
         """The end of the session that is open, when its close has passed."""

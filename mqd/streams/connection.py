@@ -19,7 +19,7 @@ from mqd.streams.refusals import ConnectionDropped, KeysRefused, NotPermitted, P
 Frame = bytes | str
 _Told = TypeVar("_Told")
 
-_LOOK_EVERY_S = 0.1  # how late a watchdog may notice
+LOOK_EVERY_S = 0.1  # how late a watchdog may notice
 
 
 class Wire(Protocol):
@@ -109,7 +109,7 @@ class Connection:
         while True:
             _heed_stop()
             try:
-                async with asyncio.timeout(_LOOK_EVERY_S):
+                async with asyncio.timeout(LOOK_EVERY_S):
                     frame = await self._doubting(self._wire.receive())
             except TimeoutError:
                 pass
@@ -158,7 +158,7 @@ class Connection:
         """Wait, looking at the clock; False where a request in between found the keys refused."""
         until_s = _now_s() + pause_s
         while (left_s := until_s - _now_s()) > 0:
-            await asyncio.sleep(min(left_s, _LOOK_EVERY_S))
+            await asyncio.sleep(min(left_s, LOOK_EVERY_S))
             try:
                 await self._listener.looked()
             except KeysRefused as error:

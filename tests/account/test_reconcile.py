@@ -11,6 +11,9 @@ from threading import Thread
 from typing import Any
 
 import pytest
+from alpaca.trading.client import TradingClient
+from alpaca.trading.enums import OrderSide, TimeInForce
+from alpaca.trading.requests import LimitOrderRequest
 
 from mqd.app.account import account_of
 from mqd.app.live import LiveRun
@@ -18,6 +21,7 @@ from mqd.app.run import RunPlan
 from mqd.app.settings import read_settings
 from mqd.model.order import PROTECTIVE, Order
 from mqd.runtime.clock import SystemClock
+from mqd.runtime.recovery import rebuilt
 from mqd.store.journal import open_journal
 from mqd.store.verify import verify
 
@@ -260,3 +264,37 @@ def test_an_account_that_may_not_trade_is_compared_all_the_same(mqd, desk, excha
     assert done.code == 0, done.err
     assert done.document["verdict"] == "clean"
     assert not sent(exchange)
+
+
+def refused(state) -> list[Order]:
+    return [order for order in state.orders.values() if order.state == "REJECTED"]
+
+
+@pytest.mark.case(44)
+@pytest.mark.rule("lost_order")
+def test_the_way_out_of_an_order_that_ended_here_and_works_there(mqd, desk, exchange):
+    """A resume, a comparison, an adoption halt the desk again; a cancel at the broker ends it."""
+    exchange.plan(kind="refused", side="buy", reason="buying_power")
+    path = desk(refused)
+    with open_journal(str(path), SystemClock(), write=False) as journal:
+        (order,) = refused(rebuilt(journal).state)
+    client = TradingClient(
+        exchange.keys.key_id, exchange.keys.secret, url_override=exchange.addresses.trading_url
+    )
+    works = client.submit_order(
+        LimitOrderRequest(
+            symbol=order.symbol, qty=float(order.qty), side=OrderSide.BUY, limit_price=1,
+            time_in_force=TimeInForce.DAY, client_order_id=order.client_order_id,
+        )
+    )  # fmt: skip
+    resume = ("resume", "--by", "ada", "--reason", "looked", "--db", path)
+    for words in ((), (), ("--adopt", *SIGNED)):
+        with a_bar_after_each_look(exchange):  # what has just ended is looked at again first
+            found = mqd("reconcile", *words, "--db", path)
+        assert "is HALTED" in found.out
+        assert order.client_order_id in found.out
+        assert "cancel it on the broker's page, then resume" in " ".join(found.out.split())
+        assert mqd(*resume).code == 0
+    client.cancel_order_by_id(works.id)
+    found = mqd("reconcile", "--db", path, *JSON)
+    assert (found.document["differences"], found.document["desk_state"]) == ([], "ACTIVE")

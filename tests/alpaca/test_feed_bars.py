@@ -613,22 +613,48 @@ def test_a_server_that_never_welcomes_is_left(bench, eventually) -> None:
     eventually(lambda: bench.inbox.names == UP, 8)
 
 
-def test_wrong_keys_end_it_when_they_were_refused_twice(bench, eventually) -> None:
-    feed = bench.start(keys=Keys("PKTEST", "the wrong secret"))
-    eventually(lambda: not feed.is_alive)
-    assert bench.data.connected == 2
-    assert bench.inbox.names == ["StreamLost", "BrokerLockedOut"]
+@pytest.mark.case(226)
+def test_wrong_keys_end_the_stream_when_they_were_refused_twice(bench, eventually) -> None:
+    """The history, which takes them, goes on in its place, to the end of the session."""
+    bench.start(keys=Keys("PKTEST", "the wrong secret"))
+    eventually(lambda: bench.inbox.names == ["StreamLost", "BrokerLockedOut"])
     assert "the wrong secret" not in repr(bench.inbox.told)  # which the server repeats
+    bench.past(0, 1, 209)
+    bench.clock.time_ns = at(2) + NS_PER_S
+    eventually(lambda: bench.minutes == [0, 1])
+    bench.clock.time_ns = CLOSE_NS + NS_PER_S
+    eventually(lambda: bench.minutes == [0, 1, 209])
+    eventually(lambda: bench.inbox.of(SessionClosed))
+    names = [type(event).__name__ for event in bench.market]
+    assert names == [
+        "SessionOpened", "BarClosed", "BarClosed", "FeedDefectFound", "BarClosed", "SessionClosed",
+    ]  # fmt: skip
+    assert bench.data.connected == 2
+    assert not bench.inbox.of(StreamRestored)
 
 
-def test_keys_that_the_history_refuses_end_it(bench, eventually) -> None:
+@pytest.mark.case(226)
+def test_where_the_history_refuses_the_keys_too_the_calendar_ends_the_sessions(
+    bench, eventually
+) -> None:
     bench.past(0)
     bench.clock.time_ns = at(1)
-    bench.rest.failures = [(401, '{"message":"unauthorized."}', {})] * 9
-    feed = bench.start()
-    eventually(lambda: not feed.is_alive)
+    bench.rest.failures = [(401, '{"message":"unauthorized."}', {})] * 99
+    bench.start()
+    eventually(lambda: bench.inbox.of(SessionOpened))
+    edges = [
+        OPEN_NS,
+        CLOSE_NS,
+        parse_iso("2024-12-02T14:30:00Z"),
+        parse_iso("2024-12-02T21:00:00Z"),
+    ]
+    for count, edge_ns in enumerate(edges[1:], 2):
+        bench.clock.time_ns = edge_ns  # and stands still: an exchange at its end does
+        eventually(lambda count=count: len(bench.market) == count)
+    assert [type(each) for each in bench.market] == [SessionOpened, SessionClosed] * 2
+    assert [each.at_ns for each in bench.market] == edges
     assert len(bench.rest.asked) == 2
-    assert bench.inbox.of(BrokerLockedOut)
+    assert len(bench.inbox.of(BrokerLockedOut)) == 1
 
 
 @pytest.mark.parametrize(

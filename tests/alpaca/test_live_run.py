@@ -36,10 +36,12 @@ from mqd.model.command import SubmitOrder
 from mqd.model.decision import Decision, IncidentRaised, Outcome
 from mqd.model.event import (
     BarClosed,
+    BrokerLockedOut,
     ClockTicked,
     Event,
     FrameReceived,
     OperatorActed,
+    SessionClosed,
     UnreadableReceived,
 )
 from mqd.model.order import ENTRY, EXIT, PROTECTIVE, Order
@@ -50,6 +52,7 @@ from mqd.rules.book import RuleBook
 from mqd.rules.validate import load_rules
 from mqd.runtime.clock import SystemClock
 from mqd.runtime.desk import Watcher
+from mqd.runtime.loop import MOST_SESSIONS
 from mqd.store.journal import open_journal
 from mqd.store.verify import verify
 
@@ -111,6 +114,9 @@ class Rehearsal:
         clock: Clock | None = None,
         lookers_on: tuple[Watcher, ...] = (),
         between: Callable[[], None] = lambda: None,
+        *,
+        sessions: int = MOST_SESSIONS,
+        data_stream: str = "",
     ) -> None:
         """`between` is called when the desk has been checked and does not run yet."""
         self.exchange = exchange
@@ -118,8 +124,11 @@ class Rehearsal:
         self.lookers_on = lookers_on
         self.stop = Signal()
         self.failed: list[BaseException] = []
-        account = Account(exchange.keys, exchange.addresses, "practice", "iex", clock is None)
-        plan = RunPlan(book, (), read_settings("practice"), str(journal))
+        addresses = exchange.addresses
+        if data_stream:
+            addresses = dataclasses.replace(addresses, data_stream_url=data_stream)
+        account = Account(exchange.keys, addresses, "practice", "iex", clock is None)
+        plan = RunPlan(book, (), read_settings("practice"), str(journal), most_sessions=sessions)
         self.desk_run = LiveRun(plan, account, clock or SystemClock())
         between()
         self.thread = Thread(target=self._run, daemon=True)
@@ -719,3 +728,64 @@ def test_an_account_is_owned_by_one_desk(rehearse, exchange, book, tmp_path):
     rehearse().listens()
     with pytest.raises(MqdError, match="in use"):
         Rehearsal(exchange, book, tmp_path / "other.db")
+
+
+@pytest.fixture
+def whole_days(tmp_path) -> Iterator[PracticeServer]:
+    """An exchange that plays every sample session to its close."""
+    events = RecordedFeed(sample_bars(), ExchangeCalendar()).events()
+    days = [event for event in events if isinstance(event, BarClosed)]
+    settings = PracticeSettings(name=str(tmp_path))
+    with PracticeServer(days, ExchangeCalendar(), settings) as server:
+        yield server
+
+
+def closed_sessions(desk: Rehearsal) -> list[str]:
+    return [each.date for each in desk.watched.events if isinstance(each, SessionClosed)]
+
+
+@pytest.mark.rule("RESTART_CHANGES_NOTHING")
+def test_a_session_that_was_closed_is_not_closed_again_by_the_next_start(
+    whole_days, book, tmp_path
+):
+    """One run for each day, on one journal: each ends with its own day."""
+    for date in (DATE, "2024-11-26"):
+        desk = Rehearsal(whole_days, book, tmp_path / "desk.db", sessions=1)
+        desk.listens()
+        until = f"{date}T21:00:00Z"
+        while whole_days.state()["now"] < until:
+            assert desk.thread.is_alive()
+            whole_days.step(5, 0.01)
+        desk.thread.join(PATIENCE_S)
+        desk.end()
+        assert closed_sessions(desk) == [date]
+
+
+@pytest.mark.case(226)
+@pytest.mark.rule("DL-01")
+def test_a_data_stream_that_refuses_the_keys_ends_no_way_out_and_no_session(
+    whole_days, data_server, book, tmp_path
+):
+    """Only that stream: the exit comes by the history, and the run ends with its session."""
+    before = Rehearsal(whole_days, book, tmp_path / "desk.db")
+    before.listens()
+    played_until_it_holds(before)
+    before.end()
+    data_server.key, data_server.errors = whole_days.keys, [402] * 9
+    desk = Rehearsal(
+        whole_days, book, tmp_path / "desk.db", sessions=1, data_stream=data_server.url
+    )
+    state = desk.desk_run.desk.state
+    desk.until(lambda: state.desk.is_in_step or state.state_name == "HALTED")
+    desk.until(lambda: any(isinstance(each, BrokerLockedOut) for each in desk.watched.events))
+    while desk.thread.is_alive() and whole_days.state()["now"] < f"{DATE}T21:00:00Z":
+        whole_days.step()
+        time.sleep(0.02)
+    desk.thread.join(PATIENCE_S)
+    desk.end()
+    assert data_server.connected == 2
+    assert desk.watched.incidents[0] == "LockedOutError"
+    assert state.state_name == "HALTED"
+    assert len(desk.watched.trades) == 1
+    assert not whole_days.books()["positions"]
+    assert closed_sessions(desk) == [DATE]

@@ -12,24 +12,28 @@ been told a moment too early for us: it is asked for when its bar should have co
 
 `StreamLost` holds from the start, and from the end or the silence of a connection, until the
 stream tells again and nothing is missing; meanwhile the history is asked every minute, so that
-the desk still sees prices and can get out.
+the desk still sees prices and can get out. A stream that refuses the keys for good is asked no
+more; the history is, until it refuses them too, and the calendar opens and closes the sessions.
 """
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
 
 from mqd.feeds.alpaca_bars.history import BarHistory
-from mqd.feeds.alpaca_bars.live_bars import STREAM, BarsSource, LiveBars
+from mqd.feeds.alpaca_bars.live_bars import STREAM, LiveBars
+from mqd.feeds.alpaca_bars.source import BarsSource
 from mqd.feeds.alpaca_bars.wire import BarsWire
-from mqd.feeds.sequence import Sequencer
+from mqd.feeds.sequence import NEVER_NS, Sequencer
 from mqd.ground.errors import InboxFullError
 from mqd.model.event import StreamLost, UnreadableReceived
 from mqd.ports.calendar import Calendar
 from mqd.ports.clock import Clock
 from mqd.ports.inbox import Arrival, Inbox
 from mqd.streams.backoff import Backoff, Chance
-from mqd.streams.connection import Connection
+from mqd.streams.connection import LOOK_EVERY_S, Connection
+from mqd.streams.refusals import KeysRefused
 from mqd.streams.thread import StreamThread
 
 __all__ = ["STREAM", "AlpacaBars", "BarsSource"]
@@ -60,10 +64,13 @@ class AlpacaBars:
         """What nobody foresaw and broke the feed last; it was begun again after that."""
         return self._thread.failure
 
-    def start(self, after_ns: int | None = None) -> None:
-        """Begin with what follows the bar that ended then, or with this session's open."""
+    def start(self, after_ns: int | None = None, told_ns: int = NEVER_NS) -> None:
+        """Begin with what follows the bar that ended then, or with this session's open; `told_ns`
+        is when the last session opened or closed that was told of.
+        """
         if not self._thread.is_alive:
-            self._sequence = Sequencer(self._calendar, self._source.symbols, after_ns)
+            symbols = self._source.symbols
+            self._sequence = Sequencer(self._calendar, symbols, after_ns, told_ns)
         self._thread.start()
 
     def stop(self) -> bool:
@@ -79,6 +86,7 @@ class AlpacaBars:
         bars = LiveBars(source, self._clock, self._calendar, self._inbox, self._sequence, history)
         bars.backoff = Backoff(*self._pauses)
         await Connection(wire, bars, Backoff(*self._pauses)).run()
+        await _without_stream(bars)
 
     def _died(self, error: BaseException) -> None:
         at_ns = self._clock.now_ns()
@@ -86,3 +94,15 @@ class AlpacaBars:
         events = (StreamLost(at_ns, STREAM), UnreadableReceived(at_ns, STREAM, reason, ""))
         with suppress(InboxFullError):  # `failure` keeps it in any case
             self._inbox.put(Arrival(None, lambda: events), is_news=False)
+
+
+async def _without_stream(bars: LiveBars) -> None:
+    """What is left when the keys were refused: the history while it takes them, and the calendar.
+
+    Sessions open and close by it, bars or not: who waits for the end of one must not wait for ever.
+    """
+    while True:
+        with suppress(KeysRefused):  # by the history too; a person was told already
+            await bars.open_session()
+            await bars.looked()
+        await asyncio.sleep(LOOK_EVERY_S)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from mqd.feeds.alpaca_bars.history import BarHistory
 from mqd.feeds.alpaca_bars.reading import Message, MisreadError, bar_of, messages_of, text_of
+from mqd.feeds.alpaca_bars.source import BarsSource
 from mqd.feeds.mending import FOREIGN_SYMBOL_ROW
 from mqd.feeds.sequence import BAR_TOO_EARLY, NEVER_NS, Sequencer, Source
 from mqd.ground.errors import Unavailable
@@ -23,11 +24,9 @@ from mqd.model.event import (
     StreamRestored,
     UnreadableReceived,
 )
-from mqd.ports.account import Keys
 from mqd.ports.calendar import Calendar, Session
 from mqd.ports.clock import Clock
 from mqd.ports.inbox import Arrival, Inbox
-from mqd.rules.watching import BrokerRequests
 from mqd.streams.backoff import Backoff
 from mqd.streams.connection import Frame
 from mqd.streams.outlet import Outlet
@@ -39,20 +38,6 @@ _BAR, _UPDATED_BAR = "b", "u"
 _CONTROL = frozenset({"success", "subscription", "error"})
 _NOT_ASKED_FOR = frozenset({"t", "q", "o", "d", "s", "l", "n", "c", "x", "i"})
 _PAGES_AT_ONCE = 1_000  # more than ten years; a history that never ends is none
-
-
-class BarsSource(NamedTuple):
-    """Which bars, and how they are asked for; `most_ahead_s` is how far the other side's clock
-    may be ahead of ours, None where our time is theirs.
-    """
-
-    symbols: tuple[str, ...]
-    keys: Keys
-    data_url: str
-    stream_url: str
-    requests: BrokerRequests
-    feed: str = "iex"
-    most_ahead_s: float | None = None
 
 
 class _Doubt(NamedTuple):
@@ -100,11 +85,13 @@ class LiveBars:
         self._ask_again_s = 0.0
         self._puzzle = ""
         self._keys_in_doubt = False
+        self._is_shut_out = False  # from the history
         self._connections = 0
         self._asking: asyncio.Task[None] | None = None
         self._moved_s = 0.0  # when the question that is under way got ahead last
         self._doubt = _Doubt()
         self._ended_ns = NEVER_NS  # the close that the history was asked before
+        self._before_close_s = 0.0
         self._in_turn = asyncio.Lock()
 
     # ------------------------------------------------------------------- what the stream tells
@@ -158,6 +145,11 @@ class LiveBars:
     async def locked_out(self, reason: str) -> None:
         """The keys do not work."""
         await self._tell(BrokerLockedOut(self._clock.now_ns(), reason))
+
+    async def open_session(self) -> None:
+        """Open the session that is under way, where no bar may come to do it."""
+        async with self._in_turn:
+            await self._tell(*self._sequence.open(self._clock.now_ns()))
 
     async def puzzled(self, reason: str) -> None:
         """Something that only a person can mend."""
@@ -305,10 +297,13 @@ class LiveBars:
         from_ns = self._first_missing_ns(self._asked_ns)
         if from_ns is None or from_ns >= until_ns:
             return True
+        if self._is_shut_out:
+            return False
         try:
             bars = await self._bars(from_ns, until_ns)
         except KeysRefused as error:
             if self._keys_in_doubt:
+                self._is_shut_out = True
                 raise
             self._keys_in_doubt = True  # one odd answer is not the last word
             await self._rest(error)
@@ -370,7 +365,12 @@ class LiveBars:
     async def _end_session(self, now_ns: int) -> None:
         """Close a session whose last bar did not come; the history is asked for it first."""
         session = self._sequence.session
-        if session is None or now_ns < session.close_ns + self._settling_ns:
+        if session is None or now_ns < session.close_ns:
+            self._before_close_s = _loop_s()
+            return
+        # An exchange that has nothing more to play stands still at its close.
+        passed_ns = round((_loop_s() - self._before_close_s) * NS_PER_S)
+        if max(now_ns - session.close_ns, passed_ns) < self._settling_ns:
             return
         if self._asking is not None:
             return
