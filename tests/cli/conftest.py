@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -24,12 +23,11 @@ from mqd.rules.validate import load_rules
 from mqd.runtime.clock import SystemClock
 from mqd.runtime.desk import Desk
 from mqd.store.journal import open_journal
+from tests.commands import command
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMAND = [sys.executable, "-m", "mqd"]
 SYNTHETIC_TRADES = 4
 SENT = (signal.SIGINT, signal.SIGHUP)
-PATIENCE_S = 300  # for a machine with much to do; a command that hangs ends the test all the same
 
 
 def environment(**changes: str) -> dict[str, str]:
@@ -59,15 +57,7 @@ def mqd(tmp_path: Path) -> Mqd:
     """Runs `mqd` with words in the test's folder; never by itself an error."""
 
     def run(*words: str | Path, **changes: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*COMMAND, *map(str, words)],
-            cwd=tmp_path,
-            env=environment(**changes),
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_S,
-            check=False,
-        )
+        return command(*words, cwd=tmp_path, env=environment(**changes))
 
     return run
 
@@ -77,15 +67,8 @@ def sample_journal(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The journal of one run over the shipped samples; tests only read it."""
     folder = tmp_path_factory.mktemp("samples")
     path = folder / "desk.db"
-    done = subprocess.run(
-        [*COMMAND, "run", "--db", str(path), "--format", "json"],
-        cwd=folder,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert not done.stderr
+    done = command("run", "--db", path, "--format", "json", cwd=folder, env=environment())
+    assert (done.returncode, done.stderr) == (0, "")
     return path
 
 
@@ -102,9 +85,9 @@ class Answering:
         pass
 
     def replies(self) -> Iterator[Any]:
-        for command in self.sent:
-            if isinstance(command, TakeSnapshot):
-                yield SnapshotTaken(command.at_ns, command.at_ns, None, (), (), ())
+        for each in self.sent:
+            if isinstance(each, TakeSnapshot):
+                yield SnapshotTaken(each.at_ns, each.at_ns, None, (), (), ())
         self.sent = [item for item in self.sent if isinstance(item, SubmitOrder)]
 
 

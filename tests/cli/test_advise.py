@@ -5,19 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.commands import command
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def mqd(*words: str, cwd: Path, said: str | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "mqd", *words], capture_output=True, text=True, check=False,
-        cwd=cwd, env={"PYTHONPATH": str(ROOT)}, input=said,
-    )  # fmt: skip
+    return command(*words, cwd=cwd, said=said)
 
 
 @pytest.fixture(scope="module")

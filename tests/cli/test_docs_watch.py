@@ -5,11 +5,12 @@ from __future__ import annotations
 import shutil
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Timer
+
+from tests.commands import COMMAND, environment
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 300
@@ -18,8 +19,10 @@ PATIENCE_S = 300
 @contextmanager
 def watching(folder: Path) -> Iterator[subprocess.Popen[str]]:
     """`mqd docs --watch`; one that says nothing more is ended, and then so is its text."""
-    words = [sys.executable, "-m", "mqd", "docs", "--watch"]
-    with subprocess.Popen(words, cwd=folder, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [*COMMAND, "docs", "--watch"], cwd=folder, env=environment(), stdout=subprocess.PIPE,
+        text=True,
+    ) as process:  # fmt: skip
         impatient = Timer(PATIENCE_S, process.kill)
         impatient.start()
         try:

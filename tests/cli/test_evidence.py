@@ -6,7 +6,6 @@ import json
 import shlex
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from mqd.ground.canonical import digest, encode
 from mqd.publish.evidence import certain_records, read_records, record_from_text
 from mqd.rules.changes import Changes
 from mqd.rules.validate import load_rules
+from tests.commands import command
 
 ROOT = Path(__file__).resolve().parents[2]
 BARS = ROOT.parent / "shared/data/bars"
@@ -27,10 +27,7 @@ ALONE = load_rules(Path(RULES), Changes("vwap_micro_mean_reversion"))
 
 
 def mqd(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "mqd", *words],
-        capture_output=True, text=True, check=False, cwd=cwd, env={"PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
+    return command(*words, cwd=cwd)
 
 
 def evidence(

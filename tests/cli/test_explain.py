@@ -8,7 +8,6 @@ import json
 import pkgutil
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -22,15 +21,13 @@ from mqd.publish.uses import conditions
 from mqd.publish.wording import DISPOSITIONS
 from mqd.rules.validate import load_rules
 from mqd.rules.words.facts import ENTRY_QTY, FACTS, PROFILES
+from tests.commands import command
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def explain(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "mqd", "explain", *words],
-        capture_output=True, text=True, check=False, cwd=ROOT, env={"PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
+    return command("explain", *words, cwd=ROOT)
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,7 @@ from mqd.app.new_desk.desk import make_desk
 from mqd.cli.commands import application
 from mqd.cli.describe import described
 from mqd.ground.errors import SettingsError
+from tests.commands import command
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "first-desk.md"
@@ -31,14 +32,7 @@ def mqd(tmp_path: Path) -> Mqd:
     """`mqd` in the test's own folder."""
 
     def run(*words: str, cwd: Path = tmp_path) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "mqd", *words],
-            cwd=cwd,
-            env=ENVIRONMENT,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        return command(*words, cwd=cwd, env=ENVIRONMENT)
 
     return run
 

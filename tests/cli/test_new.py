@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,6 +13,7 @@ import pytest
 from mqd.app.new_desk.strategy import write_strategy
 from mqd.ground.errors import RuleError, SettingsError
 from mqd.rules.validate import load_rules, validate
+from tests.commands import command
 
 ROOT = Path(__file__).resolve().parents[2]
 SINCE = "2026-11-22"
@@ -36,14 +35,7 @@ def _tree(folder: Path) -> dict[str, bytes]:
 
 
 def _mqd(cwd: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "mqd", *words],
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return command(*words, cwd=cwd)
 
 
 def test_it_validates_at_once(rules: Path) -> None:

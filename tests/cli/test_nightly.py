@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from mqd.app.nightly import look
 from mqd.publish.figures import record_text
 from mqd.runtime.clock import SystemClock
 from mqd.store.journal import open_journal
+from tests.commands import command
 
 ROOT = Path(__file__).resolve().parents[2]
 SPRING = ROOT.parent / "shared/data/bars/spy_2024-03-26_2024-06-28.parquet"
@@ -31,10 +31,7 @@ def mqd(sample_journal: Path, tmp_path: Path) -> Mqd:
     shutil.copy(sample_journal, tmp_path / "desk.db")
 
     def run(*words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "mqd", *words],
-            cwd=tmp_path, env=ENVIRONMENT, text=True, capture_output=True, check=False,
-        )  # fmt: skip
+        return command(*words, cwd=tmp_path)
 
     return run
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,16 +11,14 @@ from typing import Any
 import pytest
 
 from mqd.feeds.samples import write_samples
+from tests.commands import command
 
 ROOT = Path(__file__).resolve().parents[2]
 JANUARY = ROOT.parent / "shared/data/bars/spy_2025-01-02_2025-01-31.parquet"
 
 
 def mqd(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "mqd", *words],
-        capture_output=True, text=True, check=False, cwd=cwd, env={"PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
+    return command(*words, cwd=cwd)
 
 
 @pytest.fixture(scope="module")

@@ -29,15 +29,13 @@ from mqd.rules.changes import Changes
 from mqd.rules.validate import load_rules
 from mqd.runtime.desk import Desk
 from mqd.store.memory import MemoryJournal
+from tests.commands import command
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def mqd(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "mqd", *words],
-        capture_output=True, text=True, check=False, cwd=cwd, env={"PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
+    return command(*words, cwd=cwd)
 
 
 @pytest.fixture(scope="module")

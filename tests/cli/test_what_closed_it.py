@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -15,6 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from mqd.feeds.samples import write_samples
+from tests.commands import command
 
 ROOT = Path(__file__).resolve().parents[2]
 STRATEGY = "vwap_micro_mean_reversion"
@@ -43,13 +42,9 @@ def retired(tmp_path_factory: pytest.TempPathFactory) -> Retired:
     assert edited != text
     watch.write_text(edited, "utf-8")
     told, said = (
-        subprocess.run(
-            [sys.executable, "-m", "mqd", "run", "--db", f"{form}.db", "--format", form],
-            cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)},
-            capture_output=True, text=True, check=True,
-        ).stdout
+        command("run", "--db", f"{form}.db", "--format", form, cwd=folder).stdout
         for form in ("json", "text")
-    )  # fmt: skip
+    )
     summary = json.loads(told)
     (move,) = summary["strategy_moves"]
     return Retired(folder / "json.db", flat(said.split("The desk\n")[1]), summary, move)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from decimal import Decimal
 from pathlib import Path
 
@@ -26,6 +24,7 @@ from mqd.runtime.replay import replay
 from mqd.store.journal import open_journal
 from mqd.store.rows import ROW_VERSION
 from mqd.store.verify import verify
+from tests.commands import command
 
 ROOT = Path(__file__).parents[2]
 ROWS, EVENTS, DECISIONS = 248, 125, 119
@@ -41,11 +40,7 @@ def old(facts, path) -> Path:
 @pytest.fixture
 def mqd(tmp_path):
     def run(*words: str | Path) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "mqd", *map(str, words)],
-            cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)},
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
+        return command(*words, cwd=tmp_path)
 
     return run
 
