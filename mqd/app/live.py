@@ -143,7 +143,7 @@ class LiveRun:
                 self._start(loop, answer, stop_wanted)
                 feed = self._feed()
                 self.lines.until_closed(feed.stop)
-                feed.start(self._feed_after_ns(), self._told_ns())
+                feed.start(self._feed_after_ns(), self.recovered.told_ns)
                 loop.run(events, self.plan.most_sessions)
                 loop.take_interruptions()
             loop.run(events.rest())
@@ -222,11 +222,6 @@ class LiveRun:
         recovered = self.recovered
         is_one = len({each.symbol for each in self.plan.book.strategies if each.runs}) == 1
         return recovered.last_bar_ns if is_one else recovered.feed_after_ns
-
-    def _told_ns(self) -> int:
-        """When the last session opened or closed that the journal has; 0 before the first one."""
-        session = self.recovered.state.session
-        return session.open_ns if session.is_open else session.close_ns
 
     def _events(self, loop: Loop, stop_wanted: Callable[[], bool]) -> LiveStream:
         return self.lines.events(

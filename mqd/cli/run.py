@@ -323,7 +323,7 @@ def _summary(desk_run: DeskRun | LiveRun, tally: Tally, stop: StopSwitch) -> Run
     if stop.is_wanted:
         ended = STOPPED
     elif tally.sessions_closed >= plan.most_sessions:
-        ended = f"{tally.sessions_closed} sessions closed, as asked"
+        ended = f"{plan.most_sessions} sessions closed, as asked"
     label = RunLabel(
         profile=plan.settings.profile,
         journal=_journal_name(desk_run),

@@ -105,23 +105,25 @@ class Sequencer:
         calendar: Calendar,
         symbols: Iterable[str],
         after_ns: int | None = None,
-        told_ns: int = NEVER_NS,
+        told_ns: int | None = None,
     ) -> None:
         """Of what was given before a restart: `after_ns` is the end of the last bar, `told_ns` the
         last open or close of a session; what is before that is over, and is not told again.
         """
         self.symbols = tuple(sorted(symbols))
         self._calendar = calendar
-        seen_ns = NEVER_NS if after_ns is None else max(after_ns, told_ns) - NS_PER_MINUTE
+        edge_ns = NEVER_NS if told_ns is None else told_ns
+        known_ns = edge_ns if after_ns is None else max(after_ns, edge_ns)
+        seen_ns = NEVER_NS if known_ns == NEVER_NS else known_ns - NS_PER_MINUTE
         self.latest_ns = seen_ns
         """The start of the latest bar of any symbol; `NEVER_NS` before the first one."""
-        around = session_around(calendar, None if after_ns is None else seen_ns)
-        self.session = around if around is not None and around.close_ns > told_ns else None
+        around = session_around(calendar, max(seen_ns, edge_ns))  # an open may have had no bar
+        self.session = around if around is not None and around.close_ns > edge_ns else None
         """The session that has been opened and not closed."""
         on_minute_ns = NEVER_NS if seen_ns % NS_PER_MINUTE else seen_ns
         self._previous_ns = dict.fromkeys(self.symbols, on_minute_ns)
         self._last_ns = dict.fromkeys(self.symbols, seen_ns)
-        self._floor_ns = NEVER_NS
+        self._floor_ns = edge_ns
         self._given: dict[tuple[str, int], tuple[BarClosed, Source]] = {}
 
     def has_hole_before(self, start_ns: int) -> bool:
@@ -162,10 +164,19 @@ class Sequencer:
         return self._revised(known[0], bar)
 
     def open(self, now_ns: int) -> list[FeedEvent]:
-        """The start of a session that is under way and has brought no bar."""
-        if self.session is not None:
+        """The start of a session that is under way and has brought no bar.
+
+        What comes of the time before it is late: a session is told from its open on.
+        """
+        if self.session is not None or now_ns < self._floor_ns:
             return []
-        events, self.session, _ = turn(self._calendar, now_ns, None)
+        events, session, _ = turn(self._calendar, now_ns, None)
+        if session is not None:
+            self._given.clear()
+            seen_ns = session.open_ns - NS_PER_MINUTE
+            self.latest_ns = max(self.latest_ns, seen_ns)
+            self._last_ns = {name: max(each, seen_ns) for name, each in self._last_ns.items()}
+        self.session = session
         return events
 
     def close(self, now_ns: int) -> list[FeedEvent]:

@@ -286,7 +286,8 @@ def _standings(outcome: Outcome, state: DeskState) -> Iterator[Standing]:
                      if isinstance(heard, OperatorHeard)), (by, why),
                 )  # fmt: skip
             elif note.event == NONE_LEFT and not why:
-                why = f"no strategy is left that may open: {_closed(state)}"
+                closed = _closed(state)
+                why = "no strategy is left that may open" + (f": {closed}" if closed else "")
             yield Standing(note.at_ns, by, why, note.rule)
 
 

@@ -57,13 +57,17 @@ class Loop:
         self._watchers = tuple(watchers)
         self._stop_wanted = stop_wanted
         self._interruptions = interruptions
+        self._started_ns = 0
 
     def start(self, started: DeskStarted) -> None:
         """Take the start of the desk, before anything else."""
+        self._started_ns = started.at_ns
         self.take(started)
 
     def run(self, events: Iterable[Event], most_sessions: int = MOST_SESSIONS) -> None:
         """Take every event until they end, enough sessions closed, or a stop is wanted.
+
+        A session that closed before the start, and is told now, is none of this run's.
 
         Raises:
             JournalError: the journal cannot be written.
@@ -83,7 +87,7 @@ class Loop:
             self.take(event, aside)
             self.take_replies()
             self.take_interruptions()
-            if kind is SessionClosed:
+            if kind is SessionClosed and event.at_ns >= self._started_ns:
                 sessions += 1
                 if sessions >= most_sessions:
                     return

@@ -44,7 +44,8 @@ class Recovered:
 
     A feed goes on after the bar that ended at `feed_after_ns`, without what the journal holds of
     it already; several bars may end at one instant, so this is the instant before that of the
-    last bar. `market_events` counts bars and the edges of sessions.
+    last bar. `told_ns` is the last open or close of a session that was told of; one that ended
+    while no process was there was not. `market_events` counts bars and the edges of sessions.
     """
 
     state: DeskState = field(default_factory=DeskState)
@@ -53,6 +54,7 @@ class Recovered:
     market_events: int = 0
     last_bar_ns: int | None = None
     feed_after_ns: int | None = None
+    told_ns: int | None = None
     left_over: LeftOver = LeftOver()  # noqa: RUF009  # frozen
     _with_bar: list[FeedEvent] = field(default_factory=list)  # up to the last bar, and it
     _since_bar: list[FeedEvent] = field(default_factory=list)
@@ -64,6 +66,8 @@ class Recovered:
         self.events += 1
         if isinstance(event, BarClosed | SessionOpened | SessionClosed):
             self.market_events += 1
+            if not isinstance(event, BarClosed):
+                self.told_ns = event.at_ns
         elif not isinstance(event, FeedDefectFound):
             return
         self._since_bar.append(event)

@@ -98,7 +98,7 @@ class Connection:
                 pause_s = await self._after(error)
             finally:
                 await self._wire.close()
-            _heed_stop()
+                _heed_stop()  # also where the keys were refused: who ran this may go on
             if not await self._pause(pause_s):
                 return
 

@@ -17,6 +17,7 @@ from mqd.feeds.calendar import ExchangeCalendar
 from mqd.feeds.mending import mended_bars
 from mqd.feeds.recorded import RecordedFeed
 from mqd.feeds.samples import sample_bars
+from mqd.feeds.sequence import Sequencer, Source
 from mqd.ground.times import NS_PER_MINUTE, NS_PER_S, parse_iso
 from mqd.model.event import (
     BarClosed,
@@ -34,6 +35,8 @@ from mqd.ports.account import Keys
 CALENDAR = ExchangeCalendar()
 OPEN_NS = parse_iso("2024-11-29T14:30:00Z")  # a half day: it closes at 18:00 UTC
 CLOSE_NS = parse_iso("2024-11-29T18:00:00Z")
+BEFORE_NS = parse_iso("2024-11-27T21:00:00Z")  # the close of the session before
+NEXT_NS = parse_iso("2024-12-02T14:30:00Z")  # the open of the session after
 UP = ["StreamLost", "StreamRestored"]
 MARKET = (BarClosed, SessionOpened, SessionClosed, FeedDefectFound)
 
@@ -50,14 +53,16 @@ class Bench:
         self.requests, self.keys, self.make_bar = requests, keys, make_bar
         self.feed: AlpacaBars | None = None
 
-    def start(self, after_ns: int | None = None, **changed) -> AlpacaBars:
+    def start(
+        self, after_ns: int | None = None, told_ns: int | None = None, **changed
+    ) -> AlpacaBars:
         source = BarsSource(
             ("SPY",), self.keys, self.rest.url, self.data.url, self.requests, most_ahead_s=5.0
         )
         self.feed = AlpacaBars(
             source._replace(**changed), self.clock, CALENDAR, self.inbox, random.Random(7).random
         )
-        self.feed.start(after_ns)
+        self.feed.start(after_ns, told_ns)
         return self.feed
 
     def past(self, *minutes: float) -> list[BarClosed]:
@@ -645,7 +650,7 @@ def test_where_the_history_refuses_the_keys_too_the_calendar_ends_the_sessions(
     edges = [
         OPEN_NS,
         CLOSE_NS,
-        parse_iso("2024-12-02T14:30:00Z"),
+        NEXT_NS,
         parse_iso("2024-12-02T21:00:00Z"),
     ]
     for count, edge_ns in enumerate(edges[1:], 2):
@@ -655,6 +660,56 @@ def test_where_the_history_refuses_the_keys_too_the_calendar_ends_the_sessions(
     assert [each.at_ns for each in bench.market] == edges
     assert len(bench.rest.asked) == 2
     assert len(bench.inbox.of(BrokerLockedOut)) == 1
+
+
+@pytest.mark.case(226)
+def test_what_traded_outside_of_sessions_comes_before_the_next_open(bench, eventually) -> None:
+    """Also where that session is opened by the calendar: nothing goes back in time."""
+    bench.clock.time_ns = at(208)
+    bench.past(207)
+    bench.start(at(207), OPEN_NS, keys=Keys("PKTEST", "the wrong secret"))
+    eventually(lambda: bench.inbox.of(BrokerLockedOut))
+    bench.past(208, 209)
+    bench.clock.time_ns = CLOSE_NS + NS_PER_S
+    eventually(lambda: bench.inbox.of(SessionClosed))
+    traded = [CLOSE_NS + 30 * NS_PER_MINUTE, NEXT_NS - 60 * NS_PER_MINUTE, NEXT_NS]
+    bench.rest.bars += [bench.make_bar(start_ns, 100.0) for start_ns in traded]
+    bench.clock.time_ns = NEXT_NS + NS_PER_S
+    eventually(lambda: bench.inbox.of(SessionOpened))
+    bench.clock.time_ns = NEXT_NS + NS_PER_MINUTE + NS_PER_S
+    eventually(lambda: bench.inbox.of(BarClosed)[-1].start_ns == NEXT_NS)
+    assert not bench.defects
+    assert [each.at_ns for each in bench.market] == sorted(each.at_ns for each in bench.market)
+    assert [bar.start_ns for bar in bench.inbox.of(BarClosed)[3:]] == traded
+
+
+def test_a_session_that_opened_without_a_bar_is_not_opened_again(bench, eventually) -> None:
+    """Nor is what was before its open told, by a history that answers late."""
+    sequence = Sequencer(CALENDAR, ("SPY",), BEFORE_NS, BEFORE_NS)
+    assert [type(each) for each in sequence.open(at(5))] == [SessionOpened]
+    assert not sequence.open(at(6))
+    late = sequence.take(bench.make_bar(at(-30), 100.0), Source.HISTORY)
+    assert [each.code for each in late] == ["LATE_BAR"]
+    assert sequence.take(bench.make_bar(at(0), 100.0), Source.HISTORY)[0].start_ns == at(0)
+    bench.past(0)
+    bench.clock.time_ns = at(5)
+    bench.start(None, OPEN_NS)
+    eventually(lambda: bench.minutes == [0])
+    assert not bench.inbox.of(SessionOpened)
+
+
+def test_a_session_that_closed_is_not_opened_again_by_a_clock_that_is_behind() -> None:
+    assert not Sequencer(CALENDAR, ("SPY",), CLOSE_NS, CLOSE_NS).open(CLOSE_NS - NS_PER_S)
+
+
+def test_a_start_just_after_the_close_waits_for_the_last_bar_too(bench, eventually) -> None:
+    bench.clock.time_ns = CLOSE_NS + NS_PER_S // 10
+    bench.start(at(209), OPEN_NS)
+    eventually(lambda: bench.inbox.names == UP)
+    time.sleep(0.2)
+    bench.live(209, in_history=False)
+    eventually(lambda: bench.inbox.of(SessionClosed))
+    assert bench.minutes == [209]
 
 
 @pytest.mark.parametrize(

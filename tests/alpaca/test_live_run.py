@@ -15,6 +15,7 @@ import pytest
 
 pytest.importorskip("aiohttp", reason="aiohttp is in the practice extra")
 
+from mqd import __version__
 from mqd.app.account import Account
 from mqd.app.backtest import run_backtest
 from mqd.app.live import LiveRun
@@ -24,7 +25,7 @@ from mqd.brokers.practice import account_rest as practice_account
 from mqd.brokers.practice import wire as practice_wire
 from mqd.brokers.practice.server import PracticeServer
 from mqd.brokers.practice.settings import PracticeSettings
-from mqd.brokers.simulated import SimulationSettings
+from mqd.brokers.simulated import SimulatedBroker, SimulationSettings
 from mqd.engine.state import DeskState
 from mqd.feeds.calendar import ExchangeCalendar
 from mqd.feeds.recorded import RecordedFeed
@@ -38,6 +39,7 @@ from mqd.model.event import (
     BarClosed,
     BrokerLockedOut,
     ClockTicked,
+    DeskStarted,
     Event,
     FrameReceived,
     OperatorActed,
@@ -51,8 +53,9 @@ from mqd.ports.clock import Clock
 from mqd.rules.book import RuleBook
 from mqd.rules.validate import load_rules
 from mqd.runtime.clock import SystemClock
-from mqd.runtime.desk import Watcher
+from mqd.runtime.desk import Desk, Watcher
 from mqd.runtime.loop import MOST_SESSIONS
+from mqd.runtime.recovery import rebuilt
 from mqd.store.journal import open_journal
 from mqd.store.verify import verify
 
@@ -759,6 +762,33 @@ def test_a_session_that_was_closed_is_not_closed_again_by_the_next_start(
         desk.thread.join(PATIENCE_S)
         desk.end()
         assert closed_sessions(desk) == [date]
+
+
+@pytest.mark.rule("RESTART_CHANGES_NOTHING")
+def test_a_session_that_nobody_saw_close_is_closed_and_is_none_of_the_next_run(
+    whole_days, book, tmp_path
+):
+    """Nor does a start in between, which comes to nothing, take its close away."""
+    desk = Rehearsal(whole_days, book, tmp_path / "desk.db", sessions=1)
+    desk.listens()
+    desk.play(5)
+    desk.end()
+    while whole_days.state()["now"] < "2024-11-26T14:40:00Z":
+        whole_days.step(5, 0.0)
+    with open_journal(str(tmp_path / "desk.db"), SystemClock(), write=True) as journal:
+        found = rebuilt(journal)
+        assert found.engine is not None
+        began = Desk(found.engine, found.state, journal, SimulatedBroker(SimulationSettings()))
+        now_ns = parse_iso("2024-11-26T14:40:00Z")
+        began.take(DeskStarted(now_ns, book.digest, "practice", __version__))
+        assert not began.state.session.is_open
+    desk = Rehearsal(whole_days, book, tmp_path / "desk.db", sessions=1)
+    desk.listens()
+    while desk.thread.is_alive() and whole_days.state()["now"] < "2024-11-26T21:00:00Z":
+        whole_days.step(5, 0.01)
+    desk.thread.join(PATIENCE_S)
+    desk.end()
+    assert closed_sessions(desk) == [DATE, "2024-11-26"]
 
 
 @pytest.mark.case(226)

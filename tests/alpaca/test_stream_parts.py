@@ -11,7 +11,7 @@ import pytest
 
 from mqd.streams.backoff import Backoff
 from mqd.streams.connection import Connection
-from mqd.streams.refusals import ConnectionDropped, NotPermitted
+from mqd.streams.refusals import ConnectionDropped, KeysRefused, NotPermitted
 from mqd.streams.thread import StreamThread, away
 
 
@@ -212,3 +212,31 @@ def test_a_stop_is_heeded_also_where_the_wire_keeps_it_to_itself(at: str) -> Non
     assert thread.failure is None
     assert wire.opened == 1
     assert wire.said.count("closed") == 1
+
+
+class Turned(Deaf):
+    """A wire whose keys are refused for good, and that is deaf while it says goodbye."""
+
+    async def open(self) -> None:
+        self.opened += 1
+        raise KeysRefused("no")
+
+    async def close(self) -> None:
+        if self.opened > 1:
+            await super().close()
+
+
+@pytest.mark.case(66)
+def test_a_stop_is_heeded_in_the_last_goodbye_too_and_nothing_goes_on_after_it() -> None:
+    wire = Turned("close")
+    went_on = threading.Event()
+
+    async def main() -> None:
+        await Connection(wire, wire, Backoff(0.01, 0.02, lambda: 1.0)).run()
+        went_on.set()
+
+    thread = StreamThread("t", main, Backoff(0.01, 0.02, lambda: 1.0))
+    thread.start()
+    assert wire.is_there.wait(5)
+    assert thread.stop(2)
+    assert not went_on.is_set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from mqd.publish.status import StatusWatcher
 from tests.engine.test_lives import LOST, WON, life, press, told, traded
 from tests.engine.test_lives_at_the_edges import LIFECYCLE
 
@@ -73,3 +74,15 @@ def test_a_state_that_is_gone_from_the_rules_becomes_the_retired_one(renamed, sh
     assert opens(renamed)
     renamed.restart(shipped, "samples")
     assert (life(renamed).state_name, opens(renamed)) == ("RETIRED", False)
+
+
+@pytest.mark.rule("DL-07")
+def test_a_desk_that_halts_for_states_that_are_gone_says_a_whole_sentence(renamed, shipped):
+    """No row called for it; the rules that the desk ran under before had other states."""
+    watcher = StatusWatcher()
+    renamed.watcher = lambda event, outcome: watcher.saw(event, outcome, renamed.state)
+    renamed.open()
+    renamed.restart(shipped, "samples")
+    renamed.open(day=1)
+    assert (renamed.state.state_name, life(renamed).row) == ("HALTED", "")
+    assert watcher.standing.why == "no strategy is left that may open"

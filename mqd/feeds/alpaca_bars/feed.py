@@ -25,7 +25,7 @@ from mqd.feeds.alpaca_bars.history import BarHistory
 from mqd.feeds.alpaca_bars.live_bars import STREAM, LiveBars
 from mqd.feeds.alpaca_bars.source import BarsSource
 from mqd.feeds.alpaca_bars.wire import BarsWire
-from mqd.feeds.sequence import NEVER_NS, Sequencer
+from mqd.feeds.sequence import Sequencer
 from mqd.ground.errors import InboxFullError
 from mqd.model.event import StreamLost, UnreadableReceived
 from mqd.ports.calendar import Calendar
@@ -64,7 +64,7 @@ class AlpacaBars:
         """What nobody foresaw and broke the feed last; it was begun again after that."""
         return self._thread.failure
 
-    def start(self, after_ns: int | None = None, told_ns: int = NEVER_NS) -> None:
+    def start(self, after_ns: int | None = None, told_ns: int | None = None) -> None:
         """Begin with what follows the bar that ended then, or with this session's open; `told_ns`
         is when the last session opened or closed that was told of.
         """
@@ -103,6 +103,6 @@ async def _without_stream(bars: LiveBars) -> None:
     """
     while True:
         with suppress(KeysRefused):  # by the history too; a person was told already
-            await bars.open_session()
             await bars.looked()
+            await bars.open_session()
         await asyncio.sleep(LOOK_EVERY_S)

@@ -91,7 +91,7 @@ class LiveBars:
         self._moved_s = 0.0  # when the question that is under way got ahead last
         self._doubt = _Doubt()
         self._ended_ns = NEVER_NS  # the close that the history was asked before
-        self._before_close_s = 0.0
+        self._before_close_s = _loop_s()
         self._in_turn = asyncio.Lock()
 
     # ------------------------------------------------------------------- what the stream tells
@@ -147,7 +147,11 @@ class LiveBars:
         await self._tell(BrokerLockedOut(self._clock.now_ns(), reason))
 
     async def open_session(self) -> None:
-        """Open the session that is under way, where no bar may come to do it."""
+        """Open the session that is under way, where no bar may come to do it; what was before it
+        and is being asked for goes first.
+        """
+        if self._asking is not None:
+            return
         async with self._in_turn:
             await self._tell(*self._sequence.open(self._clock.now_ns()))
 
