@@ -33,7 +33,7 @@ from mqd.model.decision import (
     ThesisJudged,
 )
 from mqd.model.event import Event, SeriesValueTold, SessionClosed
-from mqd.rules.book import RuleBook, Thesis
+from mqd.rules.book import MachineRules, RuleBook, Thesis
 from mqd.rules.compile.strategy import CompiledStrategy
 from mqd.rules.strategy_life import (
     CALLS,
@@ -49,20 +49,35 @@ from mqd.rules.words.acts import PROMOTE
 LIVE: Final = "live"
 _OF_DATE: Final = attrgetter("date")
 NONE_LEFT: Final = "none_left"
+RULES_CHANGED: Final = "rules_changed"
+"""What took a strategy out of a state that its rules have no more."""
 _KEPT_SESSIONS: Final = 260  # more than any record looks back
 _KEPT_VALUES: Final = 260
 
 
-def take_up_lives(engine: Engine, state: DeskState, at_ns: int) -> None:
+def take_up_lives(engine: Engine, state: DeskState, step: Step) -> None:
     """Each state outlives the process; one that these rules do not know opens nothing."""
     machine = engine.lives.rules
     known = {item.name for item in machine.states}
     for compiled in engine.book.strategies:
         life = state.lives.get(compiled.rules.id)
         if life is None:
-            state.lives[compiled.rules.id] = LifeFacts(machine.initial, at_ns, at_ns)
+            state.lives[compiled.rules.id] = LifeFacts(machine.initial, step.at_ns, step.at_ns)
         elif life.state_name not in known:  # whatever it was, only a person lets it open again
-            state.lives[compiled.rules.id] = replace(life, state_name=retired_state(machine))
+            _take_up_unknown(machine, state, compiled.rules.id, step)
+
+
+def _take_up_unknown(machine: MachineRules, state: DeskState, strategy_id: str, step: Step) -> None:
+    """Retire a strategy from a state that is gone; where no state is closed, switch it off."""
+    life, now = state.lives[strategy_id], retired_state(machine)
+    if may_open(machine, now):
+        state.disabled.add(strategy_id)
+    step.notes.append(
+        StrategyMoved(
+            step.at_ns, strategy_id, RULES_CHANGED, life.state_name, now, RULES_CHANGED, ""
+        )
+    )
+    state.lives[strategy_id] = replace(life, state_name=now, moved_ns=step.at_ns, row="")
 
 
 def may_trade(engine: Engine, compiled: CompiledStrategy, state: DeskState) -> bool:

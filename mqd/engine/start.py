@@ -28,7 +28,7 @@ def on_desk_started(engine: Engine, state: DeskState, event: DeskStarted, step: 
     state.desk.profile_code = PROFILES.index(event.profile)
     _take_up_desk_state(engine, state, step)
     take_up_breaker(engine, state)
-    take_up_lives(engine, state, event.at_ns)
+    take_up_lives(engine, state, step)
     for compiled in engine.book.strategies:
         facts = state.strategies.setdefault(compiled.rules.id, StrategyFacts())
         facts.enabled = may_trade(engine, compiled, state)

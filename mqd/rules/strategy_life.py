@@ -26,8 +26,9 @@ def may_open(machine: MachineRules, state_name: str) -> bool:
 
 
 def is_paused(machine: MachineRules, state_name: str) -> bool:
-    """Whether this state ends by itself."""
-    return _after_pause(machine, state_name) != state_name
+    """Whether a strategy in this state opens nothing until the state ends by itself."""
+    ends = _after_pause(machine, state_name) != state_name
+    return ends and not may_open(machine, state_name)
 
 
 def is_over(machine: MachineRules, state_name: str) -> bool:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from mqd.publish.status import StatusWatcher
-from tests.engine.test_lives import LOST, WON, life, press, told, traded
-from tests.engine.test_lives_at_the_edges import LIFECYCLE
+from tests.engine.conftest import ROOT
+from tests.engine.test_lives import LOST, WON, bench, life, press, told, traded
+from tests.engine.test_lives_at_the_edges import LIFECYCLE, WATCH
+
+__all__ = ["bench"]
+RULES, OLDER = ROOT / "rules", ROOT / "mqd/rules/older/format_4"
 
 OTHER_NAMES = {
     "FLAGGED_PAUSED": "LOOKED_AT_RESTING",
@@ -85,4 +91,20 @@ def test_a_desk_that_halts_for_states_that_are_gone_says_a_whole_sentence(rename
     renamed.restart(shipped, "samples")
     renamed.open(day=1)
     assert (renamed.state.state_name, life(renamed).row) == ("HALTED", "")
-    assert watcher.standing.why == "no strategy is left that may open"
+    assert watcher.standing.why.endswith("went from AT_WORK to RETIRED (rules_changed)")
+
+
+@pytest.mark.rule("SL-03")
+def test_where_no_state_is_closed_a_strategy_whose_state_is_gone_is_switched_off(bench, edited):
+    """The life of form 4 has one state; who was retired does not come back with it."""
+    for day in range(10):
+        traded(bench, day, LOST)
+    assert life(bench).state_name == "RETIRED"
+    watch, machine = ((RULES / name).read_text("utf-8") for name in (WATCH, LIFECYCLE))
+    flags = re.sub(r"do: (retire|pause\n    until: .*)\n", "do: flag\n", watch)
+    flags = flags.replace("> limits.vix_wild", "> limits.vix_wild + limits.vix_calm")
+    one_state = (OLDER / "machine_strategy.yaml").read_text("utf-8")
+    bench.restart(edited({LIFECYCLE: {machine: one_state}, WATCH: {watch: flags}}), "samples")
+    assert (life(bench).state_name, opens(bench)) == ("ACTIVE", False)
+    press(bench, "enable", bench.strategy)
+    assert opens(bench)

@@ -65,6 +65,33 @@ def test_what_is_retired_does_not_come_back_by_itself(folder) -> None:
     assert told == (*folder.place(LIFE, "SL-03\n"), "LIFE_CONTRADICTED")
 
 
+@pytest.mark.parametrize(
+    ("row", "before", "otherwise", "kept"),
+    [
+        ("SL-01", "    from: ACTIVE\n    to: FLAGGED\n",
+         "[FLAGGED, PAUSED, FLAGGED_PAUSED, RETIRED]", "[FLAGGED, PAUSED, FLAGGED_PAUSED]"),
+        ("SL-02", "    from: ACTIVE\n    to: PAUSED\n", "[PAUSED, FLAGGED_PAUSED, RETIRED]",
+         "[PAUSED, FLAGGED_PAUSED]"),
+    ],
+)  # fmt: skip
+def test_what_waits_for_a_person_is_put_back_by_no_row(
+    folder, row, before, otherwise, kept
+) -> None:
+    folder.replace(LIFE, before, before.replace("ACTIVE", "[ACTIVE, RETIRED]"))
+    event = {"SL-01": "review", "SL-02": "pause"}[row]
+    said = f"event: {event}_called_for\n    from: "
+    folder.replace(LIFE, said + otherwise, said + kept)
+    (told,) = folder.told()
+    assert told == (*folder.place(LIFE, f"{row}\n"), "LIFE_CONTRADICTED")
+
+
+def test_what_opens_is_no_pause(folder) -> None:
+    folder.replace(LIFE, "from: [ACTIVE, FLAGGED, RETIRED]", "from: [ACTIVE, RETIRED]")
+    folder.replace(LIFE, "    from: PAUSED\n", "    from: [PAUSED, FLAGGED]\n")
+    (told,) = folder.told()
+    assert told == (*folder.place(LIFE, "SL-04\n"), "LIFE_CONTRADICTED")
+
+
 def test_the_shipped_rules_have_no_problems(folder) -> None:
     report = folder.report()
     assert not report.problems
@@ -246,6 +273,8 @@ FAULTS = [
           "by its own exits.\n    opens: true\n", "SL-03\n"),
     fault("LIFE_CONTRADICTED", LIFE, "over; entries that work are asked back, exits go on.\n",
           "over.\n    opens: true\n", "SL-02\n"),
+    fault("LIFE_CONTRADICTED", LIFE, "    from: PAUSED\n    to: ACTIVE",
+          "    from: PAUSED\n    to: FLAGGED_PAUSED", "SL-04\n"),
     fault("LIFE_CONTRADICTED", LIFE, "from: PAUSED\n    to: ACTIVE",
           "from: PAUSED\n    to: PAUSED", "SL-02\n"),
     # watches, the comparison with the broker, its words

@@ -22,7 +22,7 @@ DESK_EVENTS: dict[str, str] = {
     "halt_ordered": "A person ordered that nothing is opened and working entries are asked back.",
     "flatten_ordered": "A person ordered that every position of the desk is closed.",
     "resume_ordered": "A person ordered that the desk opens positions again.",
-    "none_left": "The last strategy that could open positions was retired.",
+    "none_left": "No strategy is left that may open positions before a person puts one back.",
 }
 
 BREAKER_EVENTS: dict[str, str] = {
