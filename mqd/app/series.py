@@ -164,9 +164,10 @@ def known_before(state: DeskState) -> str:
 
 
 def series_warnings(book: RuleBook, profile: str, folder: str) -> Iterator[str]:
-    """One line for each series that a desk of this profile would know nothing of."""
-    if profile not in _HAS_FILES:
-        return
+    """One line for each series that a desk of this profile would know nothing of.
+
+    A rehearsal may go without a file, and is told of one that is wrong.
+    """
     calendar = ExchangeCalendar()
     for series in book.series:
         try:
@@ -174,7 +175,8 @@ def series_warnings(book: RuleBook, profile: str, folder: str) -> Iterator[str]:
             values = [] if path is None else read_series(path)
             if path is not None:
                 _require_sessions(path, values[-series.counts :], calendar)
-            told = "" if values else f"{folder} has no value of it"
+            is_missed = not values and profile in _HAS_FILES
+            told = f"{folder} has no value of it" if is_missed else ""
         except (OSError, SettingsError) as error:
             told = str(error)
         if told:

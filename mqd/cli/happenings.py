@@ -92,6 +92,12 @@ def both_clocks(at_ns: int) -> str:
     return f"{clock_of(at_ns)} ({iso_utc(at_ns)[11:16]}Z)"
 
 
+def entered_text(trade: Trade) -> str:
+    """When a trade was entered, beside its end: the day too, where it is an earlier one."""
+    days = {exchange_datetime(at_ns).date() for at_ns in (trade.entry_ns, trade.exit_ns)}
+    return both_clocks(trade.entry_ns) if len(days) == 1 else both_times(trade.entry_ns)
+
+
 class _SessionCounts:
     """What is told once a session, not bar by bar."""
 
@@ -147,7 +153,8 @@ class Teller:
         for trade in outcome.trades:
             yield self._finished(trade)
         for note in outcome.notes:
-            yield from self._noted(note)
+            if not isinstance(note, EntryMadeSmaller) or _left(note, outcome):
+                yield from self._noted(note)
         if isinstance(event, SessionClosed):
             yield Happening(
                 event.at_ns, f"session of {event.date} closed: {self._session.text()}", Tone.quiet
@@ -213,6 +220,13 @@ class Teller:
         told = noted(note)
         if told is not None:
             yield Happening(note.at_ns, *told)
+
+
+def _left(note: EntryMadeSmaller, outcome: Outcome) -> bool:
+    """Whether the entry was sent; what was refused has its own line, and no size."""
+    return any(
+        (each.strategy, each.outcome) == (note.strategy, ENTER) for each in outcome.decisions
+    )
 
 
 def noted(note: Note) -> tuple[str, Tone] | None:

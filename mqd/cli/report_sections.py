@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from mqd.cli.closed_sentences import closed_sentences
-from mqd.cli.happenings import both_clocks, both_times
+from mqd.cli.happenings import both_clocks, both_times, entered_text
 from mqd.cli.journal_lines import end_text, stop_text, strategy_text
 from mqd.cli.sections import Section
 from mqd.cli.tag_sections import tag_sections
@@ -101,7 +101,7 @@ def _trades(found: DailyReport) -> Section:
 def _trade_row(item: TradeRisk, unprotected_s: int | None) -> tuple[str, ...]:
     trade = item.trade
     return (
-        both_clocks(trade.entry_ns), both_clocks(trade.exit_ns), trade.symbol,
+        entered_text(trade), both_clocks(trade.exit_ns), trade.symbol,
         decimal_text(trade.qty), price_text(trade.entry_price), price_text(trade.exit_price),
         signed_usd(trade.pnl_usd), _cents(item.planned_usd), _cents(item.beyond_usd),
         "-" if unprotected_s is None else duration_text(unprotected_s), trade.exit_reason,
@@ -114,7 +114,7 @@ def _stop_sentences(found: DailyReport) -> Iterator[str]:
         note = found.watched(item.trade)
         if note is not None and note.stop_after_ms is not None:
             yield (
-                f"{item.trade.symbol} of {both_clocks(item.trade.entry_ns)}: "
+                f"{item.trade.symbol} of {entered_text(item.trade)}: "
                 f"{stop_text(note).removeprefix(', ')}."
             )
 

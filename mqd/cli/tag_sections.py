@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from mqd.cli.attribution_sections import entries_section
-from mqd.cli.happenings import both_clocks
+from mqd.cli.happenings import entered_text
 from mqd.cli.sections import Section
 from mqd.publish.figures import signed_usd
 
@@ -22,7 +22,7 @@ def tag_sections(found: DailyReport) -> Iterator[Section]:
     """Whose result each trade was, in which market and how it failed; nothing without any."""
     if found.tagged:
         rows = tuple(
-            (both_clocks(item.risk.trade.entry_ns), item.risk.trade.strategy,
+            (entered_text(item.risk.trade), item.risk.trade.strategy,
              signed_usd(item.risk.trade.pnl_usd), item.tag, item.counts_as, item.regime,
              ", ".join(item.failures) or "-")
             for item in found.tagged

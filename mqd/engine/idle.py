@@ -34,8 +34,11 @@ def count_idle(state: DeskState, strategy_id: str, no_trade: int) -> None:
 def tell_idle(engine: Engine, state: DeskState, event: SessionClosed, step: Step) -> None:
     """Judge the session that closes: a condition outside of its band for long enough is told.
 
-    A session that the desk did not see from its open on is not judged, and breaks no row of them.
+    A session that the desk did not see from its open on, or not to its close, is not judged, and
+    breaks no row of them.
     """
+    if not state.session.is_open:
+        return
     for compiled in engine.book.strategies:
         strategy = compiled.rules
         counted = in_window(strategy, state.idle.get(strategy.id, {}))

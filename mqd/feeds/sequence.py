@@ -86,6 +86,11 @@ def missing(
     return [FeedDefectFound(start_ns, symbol, code, first_ns, detail)]
 
 
+def defect_of(bar: BarClosed, code: str, detail: str) -> FeedDefectFound:
+    """What is told of a bar that is not given."""
+    return FeedDefectFound(bar.at_ns, bar.symbol, code, bar.start_ns, detail)
+
+
 class Source(Enum):
     """Where a bar that came one by one is from."""
 
@@ -199,11 +204,11 @@ class Sequencer:
         known = self._given.get((bar.symbol, bar.start_ns))
         if known is None:
             detail = f"came after the bar of {iso_utc(self.latest_ns)}; left out"
-            return [FeedDefectFound(bar.at_ns, bar.symbol, LATE_BAR, bar.start_ns, detail)]
+            return [defect_of(bar, LATE_BAR, detail)]
         revised = self._revised(known[0], bar)
         if revised or Source.HISTORY in {source, known[1]}:
             return revised  # the stream and the history may overlap: that is no defect
-        return [FeedDefectFound(bar.at_ns, bar.symbol, DUPLICATE_BAR, bar.start_ns, "exact repeat")]
+        return [defect_of(bar, DUPLICATE_BAR, "exact repeat")]
 
     @staticmethod
     def _revised(given: BarClosed, bar: BarClosed) -> list[FeedEvent]:

@@ -67,13 +67,14 @@ class Loop:
     def run(self, events: Iterable[Event], most_sessions: int = MOST_SESSIONS) -> None:
         """Take every event until they end, enough sessions closed, or a stop is wanted.
 
-        A session that closed before the start, and is told now, is none of this run's.
+        A session that was over at the start, and whose close is told now, is none of this run's.
 
         Raises:
             JournalError: the journal cannot be written.
         """
         desk = self.desk
         sessions = 0
+        under_way = desk.state.session.date if desk.state.session.is_open else ""
         self.take_replies()
         self.take_interruptions()
         for event in events:
@@ -87,8 +88,8 @@ class Loop:
             self.take(event, aside)
             self.take_replies()
             self.take_interruptions()
-            if kind is SessionClosed and event.at_ns >= self._started_ns:
-                sessions += 1
+            if isinstance(event, SessionClosed):
+                sessions += event.at_ns > self._started_ns or event.date == under_way
                 if sessions >= most_sessions:
                     return
             if self._stop_wanted():

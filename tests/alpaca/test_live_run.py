@@ -791,6 +791,30 @@ def test_a_session_that_nobody_saw_close_is_closed_and_is_none_of_the_next_run(
     assert closed_sessions(desk) == [DATE, "2024-11-26"]
 
 
+@pytest.mark.rule("RESTART_CHANGES_NOTHING")
+def test_a_day_that_the_machine_was_off_is_none_of_the_run_s(whole_days, book, tmp_path):
+    """It ends in a session, is away for all of the next one, and starts at the very close of it.
+
+    Both are days of its record; the run has a day of its own.
+    """
+    before = Rehearsal(whole_days, book, tmp_path / "desk.db")
+    before.listens()
+    before.play(3)
+    before.end()
+    assert closed_sessions(before) == []
+    whole_days.step(387 + 390, 0.0)
+    assert whole_days.state()["now"] == "2024-11-26T21:00:00Z"
+    desk = Rehearsal(whole_days, book, tmp_path / "desk.db", sessions=1)
+    desk.listens()
+    while desk.thread.is_alive() and whole_days.state()["now"] < "2024-11-27T21:00:00Z":
+        whole_days.step(5, 0.01)
+    desk.thread.join(PATIENCE_S)
+    desk.end()
+    days = [DATE, "2024-11-26", "2024-11-27"]
+    assert closed_sessions(desk) == days
+    assert [each.date for each in desk.desk_run.desk.state.closed_sessions] == days
+
+
 @pytest.mark.case(226)
 @pytest.mark.rule("DL-01")
 def test_a_data_stream_that_refuses_the_keys_ends_no_way_out_and_no_session(

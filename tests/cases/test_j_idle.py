@@ -109,6 +109,19 @@ def test_case_144_a_session_that_was_not_seen_from_its_open_is_not_judged(strict
     assert (row.code, row.in_a_row) == ("PRICE_ABOVE_THRESHOLD", 0)  # shown, and counted for none
 
 
+@pytest.mark.case(144)
+def test_case_144_a_session_whose_end_nobody_saw_is_not_judged(strict, make_scene):
+    scene = make_scene(strict)
+    scene.open()
+    for _ in range(MORNING):
+        scene.bar(100.0)
+    scene.restart(after_s=86_400)
+    assert not scene.state.session.is_open
+    scene.close()
+    assert not scene.notes(IdleOutOfBand)
+    assert [each.date for each in scene.state.closed_sessions] == [scene.state.session.date]
+
+
 def reported(scene):
     """What the idle report says is outside of its band in the last session."""
     watch = IdleWatch()

@@ -182,6 +182,23 @@ def test_a_trade_tells_for_how_long_nothing_watched_it(tmp_path: Path) -> None:
         assert piece in text
 
 
+def test_a_trade_of_two_days_is_told_with_its_first(tmp_path: Path) -> None:
+    """The bars break off in position, and the next day's file goes on with the journal."""
+    write_samples(tmp_path / "whole.csv")
+    header, *rows = (tmp_path / "whole.csv").read_text(encoding="utf-8").splitlines()
+    for day, until in (("2024-11-25", "2024-11-25T15:50"), ("2024-11-26", "2024-11-27")):
+        kept = [row for row in rows if day <= row.split(",")[1] < until]
+        (tmp_path / f"{day}.csv").write_text("\n".join([header, *kept]) + "\n", encoding="utf-8")
+        done = mqd("run", "--db", "desk.db", "--bars", f"{day}.csv", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    (trade, *_) = daily(tmp_path)["trades"]
+    assert (trade["entry_ts"][:10], trade["exit_ts"][:10]) == ("2024-11-25", "2024-11-26")
+    said = mqd("report", "daily", "--db", "desk.db", cwd=tmp_path).stdout
+    of_trades = said[said.index("\nTrades\n") : said.index("\nWhy it did not trade")]
+    assert "2024-11-25" in of_trades[: of_trades.index("\nWhose result\n")]
+    assert "2024-11-25" in of_trades[of_trades.index("\nWhose result\n") :]
+
+
 def test_attribution_tells_of_every_trade_of_the_run(folder: Path) -> None:
     summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
     done = mqd("report", "attribution", "--db", "desk.db", "--format", "json", cwd=folder)

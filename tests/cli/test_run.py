@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -55,6 +56,25 @@ def test_the_samples_run_to_a_summary(mqd: Callable[..., Any], tmp_path: Path) -
     assert ESCAPE not in done.stdout
     assert (tmp_path / "var/runs/1/desk.db").is_file()
     assert all(line == line.rstrip() for line in done.stdout.splitlines())
+
+
+@pytest.mark.rule("half_size")
+@pytest.mark.parametrize("is_open", [True, False])
+def test_a_smaller_size_is_told_of_entries_that_left_alone(
+    mqd: Callable[..., Any], tmp_path: Path, *, is_open: bool
+) -> None:
+    shutil.copytree(ROOT / "rules", tmp_path / "rules")
+    half = tmp_path / "rules/protections/half_size.yaml"
+    always = "trips_when: desk.pnl <= limits.daily_loss_usd * limits.half_size_after\n"
+    half.write_text(re.sub(r"trips_when: .*\n", always, half.read_text("utf-8")), "utf-8")
+    if not is_open:
+        window = tmp_path / "rules/protections/time_window.yaml"
+        shut = window.read_text("utf-8").replace("clock.time not in", "clock.time in")
+        window.write_text(shut, "utf-8")
+    said = mqd("run", "--rules", "rules").stdout
+    assert ("  entry: BUY" in said) is is_open
+    assert ("  entry refused: time_window" in said) is not is_open
+    assert said.count("keeps 0.5 of") == said.count("  entry: BUY")
 
 
 def test_colour_is_never_forced_into_a_pipe(mqd: Callable[..., Any]) -> None:

@@ -41,6 +41,15 @@ def test_a_rehearsal_goes_without(shipped, tmp_path, profile):
     assert not list(series_warnings(shipped, profile, str(tmp_path)))
 
 
+@pytest.mark.parametrize("row", ["2024-10-07,calm", "2024-10-06,22.64"])
+@pytest.mark.parametrize("profile", ["samples", "practice"])
+def test_a_rehearsal_is_told_of_a_wrong_file(shipped, tmp_path, profile, row):
+    (tmp_path / "vix.csv").write_text(f"{HEADER}{row}\n", "utf-8")
+    (line,) = series_warnings(shipped, profile, str(tmp_path))
+    assert "row 2" in line
+    assert "MARKET_TOO_WILD, MARKET_UNKNOWN" in line
+
+
 def test_a_file_with_a_value_is_fine(shipped, tmp_path):
     (tmp_path / "vix.csv").write_text(f"{HEADER}2024-10-07,22.64\n", "utf-8")
     assert not list(series_warnings(shipped, "live", str(tmp_path)))

@@ -11,14 +11,13 @@ from mqd.feeds.alpaca_bars.history import BarHistory
 from mqd.feeds.alpaca_bars.reading import Message, MisreadError, bar_of, messages_of, text_of
 from mqd.feeds.alpaca_bars.source import BarsSource
 from mqd.feeds.mending import FOREIGN_SYMBOL_ROW
-from mqd.feeds.sequence import BAR_TOO_EARLY, NEVER_NS, Sequencer, Source
+from mqd.feeds.sequence import BAR_TOO_EARLY, NEVER_NS, Sequencer, Source, defect_of
 from mqd.ground.errors import Unavailable
 from mqd.ground.times import NS_PER_MINUTE, NS_PER_S, iso_utc
 from mqd.model.event import (
     BarClosed,
     BrokerLockedOut,
     Event,
-    FeedDefectFound,
     FrameReceived,
     StreamLost,
     StreamRestored,
@@ -177,7 +176,7 @@ class LiveBars:
             return
         if bar.symbol not in self._sequence.symbols:
             detail = f"left out: not {', '.join(self._sequence.symbols)}"
-            await self._tell(_defect(bar, FOREIGN_SYMBOL_ROW, detail))
+            await self._tell(defect_of(bar, FOREIGN_SYMBOL_ROW, detail))
         elif kind == _UPDATED_BAR:
             await self._tell(*self._sequence.revise(bar))
         else:
@@ -187,7 +186,7 @@ class LiveBars:
         ahead_s = self._source.most_ahead_s
         if ahead_s is not None and bar.at_ns > at_ns + round(ahead_s * NS_PER_S):
             detail = f"came at {iso_utc(at_ns)}, before its minute ended; left out"
-            await self._tell(_defect(bar, BAR_TOO_EARLY, detail))
+            await self._tell(defect_of(bar, BAR_TOO_EARLY, detail))
             return
         is_new = bar.start_ns > self._sequence.latest_ns
         await self._fill_hole_before(bar.start_ns)
@@ -393,10 +392,6 @@ class LiveBars:
     async def _tell(self, *events: Event) -> None:
         if events:
             await self._outlet.put(Arrival(None, lambda: events))
-
-
-def _defect(bar: BarClosed, code: str, detail: str) -> FeedDefectFound:
-    return FeedDefectFound(bar.at_ns, bar.symbol, code, bar.start_ns, detail)
 
 
 def _loop_s() -> float:
