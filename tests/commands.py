@@ -78,7 +78,7 @@ def _server() -> str:
     folder = tempfile.mkdtemp(prefix="mqd-")  # a short path: an address may not be long
     address = f"{folder}/line"
     started = subprocess.Popen(
-        [sys.executable, str(ROOT / "tests/command_server.py"), address],
+        [sys.executable, "-m", "tests.command_server", address],
         cwd=ROOT, env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         start_new_session=True,
     )  # fmt: skip
