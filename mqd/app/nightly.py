@@ -114,7 +114,8 @@ def look(place: str, by: str, reason: str, folder: str, clock: Clock, wait_s: fl
     if seq is None:
         return Night(is_running=True, is_taken=False, wrong_files=wrong)
     with open_journal(place, clock, write=False) as journal:
-        return Night(True, True, _notes_of(journal, seq), calling, wrong)
+        notes = _notes_of(journal, seq)
+    return Night(is_running=True, is_taken=True, notes=notes, calling=calling, wrong_files=wrong)
 
 
 def _beside(place: str, folder: str, clock: Clock) -> tuple[tuple[str, ...], frozenset[str]]:
@@ -148,7 +149,8 @@ def _look_here(place: str, button: Button, folder: str, clock: Clock) -> Night:
         events: list[Event] = [*told, OperatorActed(at_ns, *button)]
         for event in events:
             notes += desk.take(event).notes
-    return Night(False, True, tuple(notes), _calling(followed), wrong)
+    calling, found = _calling(followed), tuple(notes)
+    return Night(is_running=False, is_taken=True, notes=found, calling=calling, wrong_files=wrong)
 
 
 def _notes_of(journal: SqlJournal, seq: int) -> tuple[Note, ...]:

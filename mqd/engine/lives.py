@@ -50,7 +50,8 @@ LIVE: Final = "live"
 _OF_DATE: Final = attrgetter("date")
 NONE_LEFT: Final = "none_left"
 RULES_CHANGED: Final = "rules_changed"
-"""What took a strategy out of a state that its rules have no more."""
+STATE_IS_GONE: Final = "STATE_IS_GONE"
+"""Why a strategy leaves a state that its rules have no more, as the pages say it."""
 _KEPT_SESSIONS: Final = 260  # more than any record looks back
 _KEPT_VALUES: Final = 260
 
@@ -74,7 +75,7 @@ def _take_up_unknown(machine: MachineRules, state: DeskState, strategy_id: str, 
         state.disabled.add(strategy_id)
     step.notes.append(
         StrategyMoved(
-            step.at_ns, strategy_id, RULES_CHANGED, life.state_name, now, RULES_CHANGED, ""
+            step.at_ns, strategy_id, RULES_CHANGED, life.state_name, now, STATE_IS_GONE, ""
         )
     )
     state.lives[strategy_id] = replace(life, state_name=now, moved_ns=step.at_ns, row="")

@@ -108,6 +108,11 @@ ENFORCED: Final = {
         "STRATEGY_TABLE", "Whatever the record of a strategy calls for, and a person who puts it "
         "back, goes through this table; no exit asks it.", "mqd.engine.lives", "move_life",
     ),
+    "gone": Promise(
+        "STATE_IS_GONE", "A strategy whose state these rules do not have is retired by them, or "
+        "switched off where they close it in no state, until a person puts it back.",
+        "mqd.engine.lives", "take_up_lives",
+    ),
     "record": Promise(
         "RECORD_IS_FIGURED", "A record is counted again from the strategy's own trades and the "
         "sessions that closed whenever one of its trades ended, a session opened or closed, a "

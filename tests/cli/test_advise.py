@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.commands import command
+from tests.commands import command as mqd
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def mqd(*words: str, cwd: Path, said: str | None = None) -> subprocess.CompletedProcess[str]:
-    return command(*words, cwd=cwd, said=said)
 
 
 @pytest.fixture(scope="module")

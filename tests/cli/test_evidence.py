@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shlex
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ from mqd.ground.canonical import digest, encode
 from mqd.publish.evidence import certain_records, read_records, record_from_text
 from mqd.rules.changes import Changes
 from mqd.rules.validate import load_rules
-from tests.commands import command
+from tests.commands import command as mqd
 
 ROOT = Path(__file__).resolve().parents[2]
 BARS = ROOT.parent / "shared/data/bars"
@@ -24,10 +23,6 @@ JANUARY = BARS / "spy_2025-01-02_2025-01-31.parquet"
 NEEDS_BARS = pytest.mark.skipif(not SPRING.is_file(), reason="the real bars are not here")
 RULES = str(ROOT / "rules")
 ALONE = load_rules(Path(RULES), Changes("vwap_micro_mean_reversion"))
-
-
-def mqd(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return command(*words, cwd=cwd)
 
 
 def evidence(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -11,14 +10,10 @@ from typing import Any
 import pytest
 
 from mqd.feeds.samples import write_samples
-from tests.commands import command
+from tests.commands import command as mqd
 
 ROOT = Path(__file__).resolve().parents[2]
 JANUARY = ROOT.parent / "shared/data/bars/spy_2025-01-02_2025-01-31.parquet"
-
-
-def mqd(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return command(*words, cwd=cwd)
 
 
 @pytest.fixture(scope="module")

@@ -29,13 +29,9 @@ from mqd.rules.changes import Changes
 from mqd.rules.validate import load_rules
 from mqd.runtime.desk import Desk
 from mqd.store.memory import MemoryJournal
-from tests.commands import command
+from tests.commands import command as mqd
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def mqd(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return command(*words, cwd=cwd)
 
 
 @pytest.fixture(scope="module")

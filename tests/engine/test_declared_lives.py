@@ -73,7 +73,7 @@ def test_what_is_flagged_opens_nothing_where_the_rules_say_so(edited, make_bench
     assert opens(bench)
 
 
-@pytest.mark.rule("SL-03")
+@pytest.mark.rule("STATE_IS_GONE")
 def test_a_state_that_is_gone_from_the_rules_becomes_the_retired_one(renamed, shipped):
     for day in range(10):
         traded(renamed, day, WON if day == 4 else LOST)
@@ -82,7 +82,7 @@ def test_a_state_that_is_gone_from_the_rules_becomes_the_retired_one(renamed, sh
     assert (life(renamed).state_name, opens(renamed)) == ("RETIRED", False)
 
 
-@pytest.mark.rule("DL-07")
+@pytest.mark.rule("DL-07", "STATE_IS_GONE")
 def test_a_desk_that_halts_for_states_that_are_gone_says_a_whole_sentence(renamed, shipped):
     """No row called for it; the rules that the desk ran under before had other states."""
     watcher = StatusWatcher()
@@ -91,10 +91,10 @@ def test_a_desk_that_halts_for_states_that_are_gone_says_a_whole_sentence(rename
     renamed.restart(shipped, "samples")
     renamed.open(day=1)
     assert (renamed.state.state_name, life(renamed).row) == ("HALTED", "")
-    assert watcher.standing.why.endswith("went from AT_WORK to RETIRED (rules_changed)")
+    assert watcher.standing.why.endswith("went from AT_WORK to RETIRED (STATE_IS_GONE)")
 
 
-@pytest.mark.rule("SL-03")
+@pytest.mark.rule("STATE_IS_GONE")
 def test_where_no_state_is_closed_a_strategy_whose_state_is_gone_is_switched_off(bench, edited):
     """The life of form 4 has one state; who was retired does not come back with it."""
     for day in range(10):
