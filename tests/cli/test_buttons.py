@@ -78,6 +78,20 @@ def running(folder: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
         process.communicate(timeout=20)
 
 
+def pressed_while_held(
+    mqd: Mqd, process: subprocess.Popen[str], *words: str | Path
+) -> subprocess.CompletedProcess[str]:
+    """Press a button of a desk that is held where it is, but not in the midst of a write."""
+    for _ in range(10):
+        process.send_signal(signal.SIGSTOP)
+        told = mqd(*words)
+        if "holds it locked" not in told.stderr:
+            break
+        process.send_signal(signal.SIGCONT)
+        time.sleep(0.05)
+    return told
+
+
 def stopped(process: subprocess.Popen[str]) -> tuple[int, str]:
     """Ends a desk politely; its exit code and what it said last."""
     process.send_signal(signal.SIGTERM)
@@ -131,8 +145,7 @@ def test_a_button_does_not_wait_for_the_next_bar(mqd: Mqd, tmp_path: Path) -> No
 def test_a_button_left_for_a_desk_that_is_stuck_is_taken_later(mqd: Mqd, tmp_path: Path) -> None:
     path = tmp_path / "desk.db"
     with running(tmp_path, "--speed", "60") as process:
-        process.send_signal(signal.SIGSTOP)
-        done = mqd("halt", "--db", path, *SIGNED)
+        done = pressed_while_held(mqd, process, "halt", "--db", path, *SIGNED)
         assert done.returncode == 0, done.stderr
         assert done.stdout == "written; the desk takes it with its next event\n"
         process.send_signal(signal.SIGCONT)
@@ -144,13 +157,7 @@ def test_a_button_left_for_a_desk_that_died_is_taken_before_the_next(
 ) -> None:
     path = tmp_path / "desk.db"
     with running(tmp_path, "--speed", "60") as process:
-        for _ in range(10):
-            process.send_signal(signal.SIGSTOP)
-            told = mqd("reduce", "--db", path, *SIGNED)
-            if "holds it locked" not in told.stderr:
-                break
-            process.send_signal(signal.SIGCONT)  # it was stopped in the midst of a write
-            time.sleep(0.05)
+        told = pressed_while_held(mqd, process, "reduce", "--db", path, *SIGNED)
         assert "written" in told.stdout
         process.kill()
         process.wait(timeout=20)
